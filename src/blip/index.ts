@@ -1,0 +1,13 @@
+/** The door of the room: BLIP 3 without a medium. See README.md. */
+export { BlipConnection } from './connection.js';
+export type {
+  BlipEvent,
+  IncomingRequest,
+  IncomingResponse,
+  OutgoingMessage,
+  OutgoingRequest,
+  RemoteError,
+  SentRequest,
+} from './message.js';
+export type { BlipOptions } from './options.js';
+export { MAX_PROPERTIES_SIZE, MessageProperties } from './properties.js';
