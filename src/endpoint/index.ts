@@ -1,0 +1,21 @@
+/** The door of this room: what a transport implements, what replicators and listeners connect with, and the layers between. */
+export * from './close-codes.js';
+export * from './connection.js';
+export * from './endpoint.js';
+export { byteStreamConnection, type ByteStreamOptions } from './layers/byte-stream.js';
+export { faulty, type FaultOptions, type Lag } from './layers/faulty.js';
+export { formatTraceEvent, traced, type TraceEvent, type TraceOptions } from './layers/trace.js';
+export { loopbackByteStreamPair, type LoopbackByteStreamOptions } from './loopback/byte-stream-pair.js';
+export { LoopbackEndpoint } from './loopback/loopback-endpoint.js';
+export { loopbackPair, type LoopbackOptions, type LoopbackPair } from './loopback/loopback-pair.js';
+export * from './message-connection.js';
+export {
+  checkProtocolType,
+  claimConnection,
+  MessageEndpoint,
+  type MessageEndpointDelegate,
+  type ProtocolType,
+} from './message-endpoint.js';
+export * from './messaging-error.js';
+export { ReceiveGate, type ReceiveGateOptions } from './receive-gate.js';
+export { Heartbeat, type HeartbeatOptions } from './layers/heartbeat.js';
