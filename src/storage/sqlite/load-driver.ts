@@ -1,0 +1,31 @@
+/** Chooses the SQLite library, loading it at that moment. What does not load is said in the error, with what to do. */
+import type { Logger } from '../../base/index.js';
+import { HawserError } from '../../errors.js';
+import type { StorageOptions } from '../storage.js';
+import { loadNodeSqliteDriver } from './driver-node-sqlite.js';
+import { loadSqlite3Driver } from './driver-sqlite3.js';
+import type { SqliteDriver } from './driver.js';
+
+/** Rejects with `STORAGE_DRIVER_MISSING`. */
+export async function loadDriver(choice: StorageOptions['driver'], logger?: Logger): Promise<SqliteDriver> {
+  if (choice === 'node:sqlite') return loadNodeSqliteDriver() ?? missing(NO_BUILTIN, undefined);
+  try {
+    return await loadSqlite3Driver();
+  } catch (error) {
+    const reason = `the package sqlite3 cannot be loaded (${firstLine(error)})`;
+    if (choice === 'sqlite3') return missing(reason, error);
+    const builtin = loadNodeSqliteDriver() ?? missing(`${reason}, and ${NO_BUILTIN}`, error);
+    logger?.log('info', 'database', `${reason}: using node:sqlite, which works on the event loop`);
+    return builtin;
+  }
+}
+
+const NO_BUILTIN = `Node ${process.versions.node} has no node:sqlite`;
+
+function missing(message: string, cause: unknown): never {
+  throw new HawserError('STORAGE_DRIVER_MISSING', message, { cause });
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+}
