@@ -107,12 +107,12 @@ export interface StorageTransaction extends StorageReader {
   purgeDocuments(collection: number, ids: readonly string[]): Promise<void>;
   /**
    * Notes that `remote` has a revision of each document: `remotes` of the row with that ID gets key `remote` set to it. The
-   * sequence does not change. A row is left as it is if it no longer exists, or if the document moved on to where the note
-   * would be wrong:
+   * sequence does not change. `remote` must have got the revision from here: then what the document is now supersedes it.
+   * A row is left as it is if it no longer exists, or if the note would be wrong:
    *
-   * - the revision is neither the row's current one nor in its `history`;
-   * - it is in `history`, and what is noted already is the current one or further to the front of `history`;
-   * - it is in `history`, and a conflict waits: what the remote has may be on the other branch.
+   * - the revision is not the current one, and not of a lower generation than the current one;
+   * - it is of a lower generation, and one of the same or a higher is noted already;
+   * - it is of a lower generation, and a conflict waits: what the remote has may be on the other branch.
    */
   setRemoteRevisions(
     collection: number,

@@ -103,17 +103,18 @@ function putDocuments(table: string, each: string): string {
 }
 
 /**
- * The row's line is its revision and the ancestors after it. A revision on the line is noted unless one further to the
- * front is noted already, and while a conflict waits only the current one: then what the remote has may be on the other branch.
+ * Noted is the current revision, or one of a lower generation unless a later one is noted already: it was the document's
+ * once, so what is here now supersedes it, even if its ID was pruned from the history. While a conflict waits only the
+ * current one counts: then what the remote has may be on the other branch.
  */
 function setRemoteRevisions(table: string, each: string): string {
   const known = `json_extract(d.remotes, '$."' || ?1 || '"')`;
-  const line = `',' || d.revision || ',' || d.history || ','`;
-  const place = (revision: string): string => `instr(${line}, ',' || ${revision} || ',')`;
+  const generation = (revision: string): string => `CAST(${revision} AS INTEGER)`; // the digits that it begins with
   return `UPDATE ${table} AS d SET remotes = json_set(ifnull(d.remotes, '{}'), '$."' || ?1 || '"', j.revision)
     FROM (SELECT value ->> 0 AS id, value ->> 1 AS revision FROM ${each}(?2)) AS j
-    WHERE d.id = j.id AND (j.revision = d.revision OR (d.conflicts IS NULL AND ${place('j.revision')} > 0
-      AND (${known} IS NULL OR ${place(known)} = 0 OR ${place(known)} > ${place('j.revision')})))`;
+    WHERE d.id = j.id AND (j.revision = d.revision OR (d.conflicts IS NULL
+      AND ${generation('j.revision')} < ${generation('d.revision')}
+      AND (${known} IS NULL OR ${generation(known)} < ${generation('j.revision')})))`;
 }
 
 /**
