@@ -1,0 +1,11 @@
+/** What an open database knows of one collection. Shared by all its handles. */
+export interface CollectionState {
+  /** Names the table; -1 until the first write makes the collection. */
+  key: number;
+  readonly scope: string;
+  readonly name: string;
+  /** The highest sequence committed. */
+  lastSequence: number;
+  /** Set for good when the collection is deleted: handles made before stay invalid even if it is made anew. */
+  deleted: boolean;
+}

@@ -1,0 +1,11 @@
+export { Batch, BatchCollection } from './batch.js';
+export { Blob, isBlobDictionary, type BlobDictionary } from './blob.js';
+export type { ChangesOptions, DocumentChange } from './change-feed.js';
+export { Collection, type CollectionChange } from './collection.js';
+export { Database, type DatabaseOptions, type DatabaseUser } from './database.js';
+export type { DeleteOptions, SaveConflict, SaveOptions } from './document-access.js';
+export { Document, type DocumentBody } from './document.js';
+export type { IncomingOutcome, IncomingResult, IncomingRevision } from './incoming.js';
+export { documentIDProblem, fullName, DEFAULT_NAME } from './names.js';
+export { ReplicationStore, type PeerCheckpoint } from './replication-store.js';
+export { currentBranch, readConflicts, remoteRevision, splitHistory } from './revisions.js';
