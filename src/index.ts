@@ -1,0 +1,52 @@
+/** The public door of hawser: re-exports only. Transports have doors of their own: `hawser/websocket` and others. */
+export * from './errors.js';
+// `checkInteger`, `checkOptions` and `deferred` are for authors of transports.
+export {
+  checkInteger,
+  checkOptions,
+  consoleLogger,
+  deferred,
+  seededRandom,
+  silentLogger,
+  systemClock,
+  systemRandom,
+  type Clock,
+  type Deferred,
+  type JsonValue,
+  type LogDomain,
+  type Logger,
+  type LogLevel,
+  type RandomSource,
+  type Timer,
+  type Unsubscribe,
+} from './base/index.js';
+export {
+  Batch,
+  BatchCollection,
+  Blob,
+  Collection,
+  Database,
+  Document,
+  isBlobDictionary,
+  type BlobDictionary,
+  type ChangesOptions,
+  type CollectionChange,
+  type DatabaseOptions,
+  type DeleteOptions,
+  type DocumentBody,
+  type DocumentChange,
+  type SaveConflict,
+  type SaveOptions,
+} from './database/index.js';
+export * from './endpoint/index.js';
+export * from './listener/index.js';
+export {
+  Replicator,
+  type DocumentProblem,
+  type ReplicatorActivity,
+  type ReplicatorConfiguration,
+  type ReplicatorEvents,
+  type ReplicatorOptions,
+  type ReplicatorStatus,
+} from './replicator/index.js';
+export * from './security/index.js';

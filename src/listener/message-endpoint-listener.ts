@@ -1,0 +1,115 @@
+/** Serves connections that the application brings: the passive side of `MessageEndpoint` (features A.22). */
+import { checkOptions, systemRandom, type Logger, type Unsubscribe } from '../base/index.js';
+import type { Collection } from '../database/index.js';
+import {
+  byteStreamConnection,
+  checkProtocolType,
+  claimConnection,
+  type MessageEndpointConnection,
+  type MessagingError,
+  type ProtocolType,
+} from '../endpoint/index.js';
+import { HawserError } from '../errors.js';
+import { PeerListener, stoppedError, type ListenerEvents, type ListenerStatus } from './peer-listener.js';
+
+export interface MessageEndpointListenerOptions {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- collections of any document type
+  readonly collections: readonly Collection<any>[];
+  /** Must be the same at the other end. */
+  readonly protocolType: ProtocolType;
+  /** Peers may pull but not push. @default false */
+  readonly readOnly?: boolean;
+  /** Connections at a time; `accept` throws for one more. @default 1,000 */
+  readonly maxConnections?: number;
+  /** @default the database's */
+  readonly logger?: Logger;
+}
+
+export class MessageEndpointListener {
+  readonly #listener: PeerListener;
+  readonly #protocolType: ProtocolType;
+  readonly #maxConnections: number;
+  /** The connection that is served for each one accepted. */
+  readonly #served = new Map<MessageEndpointConnection, MessageEndpointConnection>();
+  #starting: Promise<void> | undefined;
+
+  /** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN`. */
+  constructor(options: MessageEndpointListenerOptions) {
+    checkOptions('MessageEndpointListener', options, [
+      'collections',
+      'protocolType',
+      'readOnly',
+      'maxConnections',
+      'logger',
+    ]);
+    const { protocolType, ...shared } = options;
+    this.#protocolType = checkProtocolType('MessageEndpointListener', protocolType);
+    this.#listener = new PeerListener(shared);
+    this.#maxConnections = options.maxConnections ?? 1_000;
+    this.#listener.on('connection', ({ activity, connection }) => {
+      if (activity !== 'stopped') return;
+      for (const [accepted, served] of this.#served) if (served === connection) this.#served.delete(accepted);
+    });
+  }
+
+  /**
+   * Serves a link that a peer has made; the listener opens the connection. Throws `ARGUMENT_INVALID` for what is no fresh
+   * connection, `CONNECTION_UNAVAILABLE` when there are too many, `DATABASE_CLOSED`.
+   */
+  accept(connection: MessageEndpointConnection): void {
+    claimConnection('accept', connection);
+    if (this.#served.size >= this.#maxConnections) {
+      throw new HawserError(
+        'CONNECTION_UNAVAILABLE',
+        `the listener serves ${this.#maxConnections} connections already`,
+      );
+    }
+    this.#starting ??= this.#listener.start(() => this.closeAll());
+    const served = this.#wrap(connection);
+    this.#served.set(connection, served);
+    void this.#starting.then(
+      () => {
+        if (this.#served.has(connection)) this.#listener.accept(served);
+      },
+      (error: unknown) => {
+        this.#served.delete(connection);
+        this.#starting = undefined;
+        this.#listener.logger.log('error', 'listener', error instanceof Error ? error.message : String(error));
+        void served.close();
+      },
+    );
+  }
+
+  /** Ends one connection. */
+  async close(connection: MessageEndpointConnection, error: MessagingError = stoppedError()): Promise<void> {
+    const served = this.#served.get(connection);
+    this.#served.delete(connection);
+    if (served !== undefined && !(await this.#listener.close(served, error))) await served.close(error);
+  }
+
+  /** Ends every connection; peers see a listener that stopped. More can be accepted afterwards. */
+  async closeAll(error: MessagingError = stoppedError()): Promise<void> {
+    await Promise.all([...this.#served.keys()].map((connection) => this.close(connection, error)));
+    this.#starting = undefined;
+    await this.#listener.stop(error);
+  }
+
+  get status(): ListenerStatus {
+    return this.#listener.status;
+  }
+
+  /** Calls `listener` for every later event until the returned function is called. */
+  on<Name extends keyof ListenerEvents>(event: Name, listener: (event: ListenerEvents[Name]) => void): Unsubscribe {
+    return this.#listener.on(event, listener);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.closeAll();
+  }
+
+  #wrap(connection: MessageEndpointConnection): MessageEndpointConnection {
+    if (this.#protocolType === 'messageStream') return connection;
+    const { clock } = this.#listener;
+    return byteStreamConnection(connection, { role: 'server', clock, random: systemRandom });
+  }
+}

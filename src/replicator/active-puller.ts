@@ -1,0 +1,229 @@
+/**
+ * Pulls a collection from a passive peer (specification 3.6, 3.7, 3.9, 9.6, D.3): asks for the feed after the checkpoint,
+ * chooses what is new, stores it, and keeps account of what is done.
+ *
+ * Invariant: a revision is acknowledged, and its sequence passed by the checkpoint, only after it is committed. A failure
+ * of our own storage leaves the sequence open and ends the session: the document is offered again next time.
+ */
+import { utf8 } from '../base/index.js';
+import type { IncomingRequest } from '../blip/index.js';
+import type { ReplicationStore } from '../database/index.js';
+import { HawserError, isHawserError } from '../errors.js';
+import { generationOf, possibleAncestors } from '../revision/index.js';
+import { branchesOf } from './known-branches.js';
+import { parseChanges, parseJsonBody, type AnnouncedChange } from './change-entries.js';
+import { collectionProperty, type CollectionIndex } from './collection-index.js';
+import type { InsertBacklog } from './insert-backlog.js';
+import type { MessageChannel } from './message-channel.js';
+import { errorToReply, remoteErrorToHawser, reply } from './remote-errors.js';
+import { RemoteSequences } from './remote-sequences.js';
+import { isFaultOfRevision, readRevision, refuseBlobs, sequenceOf } from './rev-message.js';
+import type { SessionObserver } from './session-events.js';
+import { CHANGES_BATCH, MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS } from './tuning.js';
+
+export interface ActivePullerOptions {
+  readonly store: ReplicationStore;
+  readonly channel: MessageChannel;
+  readonly collection: CollectionIndex;
+  readonly continuous: boolean;
+  /** The position of the checkpoint, as JSON text. */
+  readonly since: string | undefined;
+  readonly remote: number;
+  readonly backlog: InsertBacklog;
+  readonly observer: SessionObserver;
+}
+
+export class ActivePuller {
+  readonly #options: ActivePullerOptions;
+  readonly #sequences: RemoteSequences;
+  /** Revisions asked for and not yet received, by document and revision: the ancestors we said we have. */
+  readonly #requested = new Map<string, readonly string[]>();
+  /** Lists of changes that wait for their answer, in order. */
+  #answering: Promise<void> = Promise.resolve();
+  #unanswered = 0;
+  #inserting = 0;
+  #caughtUp = false;
+  #roomForMore: (() => void) | undefined;
+
+  constructor(options: ActivePullerOptions) {
+    this.#options = options;
+    this.#sequences = new RemoteSequences(options.since);
+  }
+
+  /** What may go into the checkpoint. */
+  get position(): string | undefined {
+    return this.#sequences.position;
+  }
+
+  /** Everything announced has been handled, and the remote has nothing more for now. */
+  get isIdle(): boolean {
+    return this.#caughtUp && this.#unanswered === 0 && this.#inserting === 0 && this.#sequences.unfinished === 0;
+  }
+
+  /** Asks for the feed. Rejects with the peer's refusal. */
+  async start(): Promise<void> {
+    const { channel, collection, continuous, since, store } = this.#options;
+    const properties: Record<string, string> = {
+      Profile: 'subChanges',
+      ...collectionProperty(collection),
+      batch: String(CHANGES_BATCH),
+      versioning: 'rev-trees',
+      revocations: 'true',
+    };
+    if (since !== undefined) properties['since'] = since;
+    if (continuous) properties['continuous'] = 'true';
+    if (since === undefined && (await store.isEmpty())) properties['activeOnly'] = 'true';
+    const answer = await channel.request({ properties });
+    if (answer.error !== undefined) throw remoteErrorToHawser('subChanges', answer.error);
+  }
+
+  handleChanges(request: IncomingRequest): void {
+    const list = parseJsonBody(request.body);
+    let changes: AnnouncedChange[];
+    try {
+      if (list === undefined) throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'Invalid JSON body');
+      changes = parseChanges(list);
+    } catch (error) {
+      // Its documents would be lost silently if we went on: the peer's feed cannot be trusted (0.4.14).
+      this.#options.channel.respond(request, { error: reply.blip(400, error instanceof Error ? error.message : '') });
+      this.#options.observer.failed(error);
+      return;
+    }
+    if (changes.length === 0) {
+      // Lists before it may still wait for their answers: they count by themselves.
+      this.#caughtUp = true;
+      this.#options.channel.respond(request);
+      this.#options.observer.progressed();
+      return;
+    }
+    if (request.noReply) return; // nobody would hear what we want of it
+    this.#unanswered++;
+    this.#answering = this.#answering
+      .then(() => this.#roomToAsk())
+      .then(() => this.#answer(request, changes))
+      .catch((error: unknown) => this.#options.observer.failed(error))
+      .finally(() => {
+        this.#unanswered--;
+        this.#options.observer.progressed();
+      });
+  }
+
+  handleRev(request: IncomingRequest): void {
+    const { channel, observer } = this.#options;
+    const sequence = sequenceOf(request);
+    if (sequence === undefined) {
+      channel.respond(request, { error: reply.http(400, "received 'rev' message with missing 'sequence'") });
+      return;
+    }
+    const bytes = request.body.length;
+    this.#options.backlog.add(bytes);
+    this.#inserting++;
+    void this.#insert(request, sequence).finally(() => {
+      this.#inserting--;
+      this.#options.backlog.remove(bytes);
+      this.#makeRoom();
+      observer.progressed();
+    });
+  }
+
+  /** The promised revision will not come (specification 3.10). */
+  handleNorev(request: IncomingRequest): void {
+    const sequence = sequenceOf(request);
+    if (sequence === undefined || !this.#sequences.finish(sequence)) return;
+    const documentID = request.properties.get('id') ?? '';
+    this.#requested.delete(key(documentID, request.properties.get('rev') ?? ''));
+    const code = request.properties.integer('error') ?? 404;
+    // Obsolete ones are followed by a newer announcement; only the others are worth a word.
+    if (code !== 410)
+      this.#problem(documentID, remoteErrorToHawser(`"${documentID}"`, reply.http(code, 'the peer cannot send it')));
+    this.#options.observer.finished(1);
+    this.#makeRoom();
+    this.#options.observer.progressed();
+  }
+
+  async #insert(request: IncomingRequest, sequence: string): Promise<void> {
+    const { channel, store, remote, observer } = this.#options;
+    const documentID = request.properties.get('id') ?? '';
+    const requestedKey = key(documentID, request.properties.get('rev') ?? '');
+    const ancestors = this.#requested.get(requestedKey) ?? [];
+    this.#requested.delete(requestedKey);
+    try {
+      const revision = readRevision(request, (id) => ancestors.includes(id));
+      refuseBlobs(revision);
+      const { outcome } = await store.insert(revision, { remote });
+      if (outcome === 'conflict') await store.resolveConflicts(revision.id);
+      channel.respond(request, outcome === 'present' ? { properties: { noop: 'true' } } : undefined);
+      this.#sequences.finish(sequence);
+      observer.finished(1);
+    } catch (error) {
+      channel.respond(request, { error: errorToReply(error) });
+      if (isHawserError(error) && isFaultOfRevision(error)) {
+        if (error.code === 'REPLICATION_BLOBS_UNSUPPORTED') this.#sequences.putOff(sequence);
+        else this.#sequences.finish(sequence);
+        this.#problem(documentID, error);
+        observer.finished(1);
+      } else {
+        observer.failed(error);
+      }
+    }
+  }
+
+  /** Waits until few enough revisions are outstanding (specification 3.7.3). */
+  #roomToAsk(): Promise<void> | void {
+    if (this.#sequences.unfinished <= MAX_OUTSTANDING_REVS || this.#options.channel.isEnded) return;
+    return new Promise((resolve) => {
+      this.#roomForMore = resolve;
+    });
+  }
+
+  #makeRoom(): void {
+    if (this.#sequences.unfinished > MAX_OUTSTANDING_REVS) return;
+    this.#roomForMore?.();
+    this.#roomForMore = undefined;
+  }
+
+  async #answer(request: IncomingRequest, changes: readonly AnnouncedChange[]): Promise<void> {
+    const { channel, store, observer } = this.#options;
+    const documents = await store.documents(changes.map((change) => change.id));
+    const answers: (readonly string[] | 0)[] = [];
+    let wanted = 0;
+    changes.forEach((change, index) => {
+      const ancestors = this.#decide(change, branchesOf(documents[index]));
+      // Expected before the answer is sent: the revision may follow at once.
+      if (ancestors === undefined) {
+        this.#sequences.skip(change.sequence);
+      } else {
+        wanted++;
+        this.#sequences.begin(change.sequence);
+        this.#requested.set(key(change.id, change.revisionID), ancestors);
+      }
+      answers.push(ancestors ?? 0);
+    });
+    observer.found(wanted);
+    channel.respond(request, {
+      properties: { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true' },
+      body: utf8(JSON.stringify(answers)),
+      compressed: true,
+    });
+  }
+
+  /** Which revisions we have that the announced one may descend from; undefined if it is not wanted (specification 3.7.2). */
+  #decide(change: AnnouncedChange, branches: ReturnType<typeof branchesOf>): readonly string[] | undefined {
+    // Access was lost or the document left the channels: nothing will be sent for it.
+    if (change.flags !== 0 && change.flags !== 1 && change.flags !== 5) return undefined;
+    if (
+      branches.some((branch) => branch.revisionID === change.revisionID || branch.history.includes(change.revisionID))
+    ) {
+      return undefined;
+    }
+    return possibleAncestors(branches, generationOf(change.revisionID));
+  }
+
+  #problem(documentID: string, error: HawserError): void {
+    this.#options.observer.problem({ collection: this.#options.store.name, documentID, isPush: false, error });
+  }
+}
+
+function key(id: string, revisionID: string): string {
+  return `${revisionID} ${id}`;
+}

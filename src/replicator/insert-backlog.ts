@@ -1,0 +1,30 @@
+/** Counts what was received and is not committed yet, and stops the reading of the connection above a limit. */
+import { deferred, type Deferred } from '../base/index.js';
+import { MAX_INSERT_BACKLOG } from './tuning.js';
+
+export class InsertBacklog {
+  #bytes = 0;
+  #gate: Deferred<void> | undefined;
+
+  add(bytes: number): void {
+    this.#bytes += bytes + ENTRY_COST;
+  }
+
+  remove(bytes: number): void {
+    this.#bytes -= bytes + ENTRY_COST;
+    if (this.#gate !== undefined && this.#bytes <= MAX_INSERT_BACKLOG / 2) {
+      this.#gate.resolve();
+      this.#gate = undefined;
+    }
+  }
+
+  /** A promise while reading should stop. */
+  gate(): Promise<void> | undefined {
+    if (this.#bytes <= MAX_INSERT_BACKLOG) return undefined;
+    this.#gate ??= deferred();
+    return this.#gate.promise;
+  }
+}
+
+/** About what a waiting revision costs beside its body. */
+const ENTRY_COST = 500;

@@ -1,0 +1,60 @@
+/** The feed of a local collection for a pusher: pages from disk, and a way to wait for more without missing any. */
+import { deferred } from '../base/index.js';
+import type { ReplicationStore } from '../database/index.js';
+import type { StoredDocument } from '../storage/index.js';
+import { CHANGES_BATCH, MAX_BATCH_BYTES } from './tuning.js';
+
+export class LocalFeed {
+  readonly #store: ReplicationStore;
+  readonly #activeOnly: () => boolean;
+  readonly #unsubscribe: () => void;
+  #since: number;
+  #mayHaveMore = true;
+  #wake = deferred();
+
+  /** @param activeOnly asked for each page: whether tombstones are left out */
+  constructor(store: ReplicationStore, since: number, activeOnly: () => boolean = () => false) {
+    this.#store = store;
+    this.#since = since;
+    this.#activeOnly = activeOnly;
+    this.#unsubscribe = store.onCommit(() => {
+      this.#mayHaveMore = true;
+      this.#wake.resolve();
+    });
+  }
+
+  /** The sequence up to which `next` has read. */
+  get position(): number {
+    return this.#since;
+  }
+
+  /** The next page in the order of sequences; empty when there is nothing more for now. */
+  async next(): Promise<StoredDocument[]> {
+    if (!this.#mayHaveMore) return [];
+    this.#mayHaveMore = false; // before the read: a commit during it counts as news
+    const page = await this.#store.feed({
+      since: this.#since,
+      limit: CHANGES_BATCH,
+      maxBytes: MAX_BATCH_BYTES,
+      activeOnly: this.#activeOnly(),
+    });
+    const last = page.at(-1);
+    if (last !== undefined) {
+      this.#since = last.sequence;
+      this.#mayHaveMore = true;
+    }
+    return page;
+  }
+
+  /** Resolves when `next` may have something again, and when the feed is closed. */
+  async changed(): Promise<void> {
+    if (this.#mayHaveMore) return;
+    this.#wake = deferred();
+    await this.#wake.promise;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#wake.resolve();
+  }
+}

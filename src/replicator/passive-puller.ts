@@ -1,0 +1,162 @@
+/**
+ * Takes revisions that an active peer pushes to a collection (specification 3.7, 3.8, 3.9, 9.7, D.5). It refuses what
+ * conflicts: settling conflicts is the active peer's business.
+ *
+ * Invariant: a revision is acknowledged only after it is committed.
+ */
+import { utf8 } from '../base/index.js';
+import type { IncomingRequest, OutgoingMessage, RemoteError } from '../blip/index.js';
+import type { ReplicationStore } from '../database/index.js';
+import { isHawserError } from '../errors.js';
+import { generationOf, possibleAncestors } from '../revision/index.js';
+import type { StoredDocument } from '../storage/index.js';
+import {
+  parseChanges,
+  parseJsonBody,
+  parseProposals,
+  type AnnouncedChange,
+  type ProposedChange,
+} from './change-entries.js';
+import type { InsertBacklog } from './insert-backlog.js';
+import { branchesOf } from './known-branches.js';
+import type { MessageChannel } from './message-channel.js';
+import { errorToReply, reply } from './remote-errors.js';
+import { isFaultOfRevision, readRevision, refuseBlobs } from './rev-message.js';
+import type { SequenceSet } from './sequence-set.js';
+import type { SessionObserver } from './session-events.js';
+import { MAX_HISTORY_ON_WIRE } from './tuning.js';
+
+export interface PassivePullerOptions {
+  readonly store: ReplicationStore;
+  readonly channel: MessageChannel;
+  readonly backlog: InsertBacklog;
+  /** Gets the sequences that the peer's revisions take here. */
+  readonly fromPeer: SequenceSet;
+  readonly observer: SessionObserver;
+}
+
+export class PassivePuller {
+  readonly #options: PassivePullerOptions;
+  #inserting = 0;
+
+  constructor(options: PassivePullerOptions) {
+    this.#options = options;
+  }
+
+  get isIdle(): boolean {
+    return this.#inserting === 0;
+  }
+
+  handleProposals(request: IncomingRequest): void {
+    void this.#answerList(request, parseProposals, async (proposals) => {
+      const documents = await this.#options.store.documents(proposals.map((proposal) => proposal.id));
+      const includeRevision = request.properties.boolean('conflictIncludesRev');
+      const answers = proposals.map((proposal, index) => judge(proposal, documents[index], includeRevision));
+      while (answers.at(-1) === 0) answers.pop(); // zeros at the end are understood
+      return answers;
+    });
+  }
+
+  /** Unproposed changes: a Couchbase Lite core takes them too (0.4.19). */
+  handleChanges(request: IncomingRequest): void {
+    void this.#answerList(request, parseChanges, async (changes) => {
+      const documents = await this.#options.store.documents(changes.map((change) => change.id));
+      return changes.map((change, index) => choose(change, documents[index]));
+    });
+  }
+
+  handleRev(request: IncomingRequest): void {
+    const { backlog, channel, observer } = this.#options;
+    const bytes = request.body.length;
+    backlog.add(bytes);
+    this.#inserting++;
+    observer.found(1);
+    void this.#insert(request)
+      .then((answer) => channel.respond(request, answer))
+      .finally(() => {
+        this.#inserting--;
+        backlog.remove(bytes);
+        observer.finished(1);
+        observer.progressed();
+      });
+  }
+
+  /** Parses a list, answers it, and turns every failure into one error reply. */
+  async #answerList<T>(
+    request: IncomingRequest,
+    parse: (list: NonNullable<ReturnType<typeof parseJsonBody>> | null) => T[],
+    answer: (entries: T[]) => Promise<unknown[]>,
+  ): Promise<void> {
+    const { channel, observer } = this.#options;
+    const list = parseJsonBody(request.body);
+    if (list === undefined) {
+      channel.respond(request, { error: reply.blip(400, 'Invalid JSON body') });
+      return;
+    }
+    let entries: T[];
+    try {
+      entries = parse(list);
+    } catch (error) {
+      channel.respond(request, { error: reply.liteCore(26, error instanceof Error ? error.message : 'invalid list') });
+      return;
+    }
+    if (entries.length === 0) {
+      channel.respond(request);
+      return;
+    }
+    try {
+      const answers = await answer(entries);
+      const properties = { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true' };
+      channel.respond(request, { properties, body: utf8(JSON.stringify(answers)), compressed: true });
+    } catch (error) {
+      channel.respond(request, { error: errorToReply(error) });
+      observer.failed(error);
+    }
+  }
+
+  async #insert(request: IncomingRequest): Promise<OutgoingMessage | { readonly error: RemoteError } | undefined> {
+    const { store, fromPeer, observer } = this.#options;
+    const documentID = request.properties.get('id') ?? '';
+    try {
+      const revision = readRevision(request, () => false);
+      refuseBlobs(revision);
+      const { outcome, sequence } = await store.insert(revision, {});
+      if (outcome === 'refused') return { error: reply.http(409, 'conflict') };
+      if (outcome === 'present') return { properties: { noop: 'true' } };
+      fromPeer.add(sequence);
+      return undefined;
+    } catch (error) {
+      if (isHawserError(error) && isFaultOfRevision(error)) {
+        observer.problem({ collection: store.name, documentID, isPush: false, error });
+      } else {
+        observer.failed(error);
+      }
+      return { error: errorToReply(error) };
+    }
+  }
+}
+
+/** 0: send it; 304: it is here; 409: it conflicts with what is here (specification 3.8). */
+function judge(
+  proposal: ProposedChange,
+  current: StoredDocument | undefined,
+  includeRevision: boolean,
+): number | { readonly status: number; readonly rev: string } {
+  if (current?.revisionID === proposal.revisionID) return 304;
+  if (proposal.parentID === undefined) {
+    if (current === undefined || current.deleted) return 0;
+  } else if (current?.revisionID === proposal.parentID) {
+    return 0;
+  }
+  return includeRevision ? { status: 409, rev: current?.revisionID ?? '' } : 409;
+}
+
+/** For a `changes` entry: the ancestors we have, 0 if it is here, 409 if it conflicts (specification 3.7.2). */
+function choose(change: AnnouncedChange, current: StoredDocument | undefined): readonly string[] | number {
+  const branches = branchesOf(current);
+  if (branches.some((branch) => branch.revisionID === change.revisionID || branch.history.includes(change.revisionID)))
+    return 0;
+  const generation = generationOf(change.revisionID);
+  if (current !== undefined && generationOf(current.revisionID) >= generation) return 409;
+  return possibleAncestors(branches, generation);
+}

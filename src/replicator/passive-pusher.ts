@@ -1,0 +1,138 @@
+/**
+ * Feeds a collection to an active peer that pulls (specification 3.6, 3.7, 9.7, D.5): announces changes after the peer's
+ * position and sends what it asks for. It keeps no account: that is the puller's.
+ */
+import { utf8 } from '../base/index.js';
+import type { ReplicationStore } from '../database/index.js';
+import type { StoredDocument } from '../storage/index.js';
+import { parseChangesReply } from './change-entries.js';
+import { collectionProperty, type CollectionIndex } from './collection-index.js';
+import { LocalFeed } from './local-feed.js';
+import type { MessageChannel } from './message-channel.js';
+import { remoteErrorToHawser } from './remote-errors.js';
+import type { RevSender } from './rev-sender.js';
+import type { SequenceSet } from './sequence-set.js';
+import type { SessionObserver } from './session-events.js';
+import { MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS, MAX_UNANSWERED_LISTS } from './tuning.js';
+import { Window } from './window.js';
+
+export interface PassivePusherOptions {
+  readonly store: ReplicationStore;
+  readonly channel: MessageChannel;
+  readonly sender: RevSender;
+  readonly collection: CollectionIndex;
+  readonly since: number;
+  readonly continuous: boolean;
+  /** Leave tombstones out of the backlog. Live changes include them. */
+  readonly activeOnly: boolean;
+  /** Only these documents; undefined for all. */
+  readonly documentIDs: ReadonlySet<string> | undefined;
+  /** Sequences that this very peer has written: it is not told of them. */
+  readonly fromPeer: SequenceSet;
+  readonly observer: SessionObserver;
+}
+
+export class PassivePusher {
+  readonly #options: PassivePusherOptions;
+  readonly #feed: LocalFeed;
+  readonly #lists = new Window(MAX_UNANSWERED_LISTS);
+  readonly #revs = new Window(Number.POSITIVE_INFINITY);
+  #backlog = true;
+
+  constructor(options: PassivePusherOptions) {
+    this.#options = options;
+    this.#feed = new LocalFeed(options.store, options.since, () => options.activeOnly && this.#backlog);
+  }
+
+  get isIdle(): boolean {
+    return !this.#backlog && this.#lists.size === 0 && this.#revs.size === 0;
+  }
+
+  /** Ends with the backlog, or with the connection where the feed is continuous. */
+  async run(): Promise<void> {
+    const { channel, continuous, collection } = this.#options;
+    try {
+      while (!channel.isEnded) {
+        await this.#revs.below(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
+        const page = await this.#feed.next();
+        if (page.length > 0) {
+          const wanted = page.filter((document) => this.#isWanted(document));
+          if (wanted.length > 0) await this.#announce(wanted);
+          continue;
+        }
+        if (this.#backlog) {
+          this.#backlog = false;
+          const properties = { Profile: 'changes', ...collectionProperty(collection) };
+          channel.notify({ properties, body: utf8('[]'), urgent: true });
+        }
+        this.#options.observer.progressed();
+        if (!continuous) return;
+        await this.#feed.changed();
+      }
+    } finally {
+      this.#feed.close();
+    }
+  }
+
+  close(): void {
+    this.#feed.close();
+  }
+
+  #isWanted(document: StoredDocument): boolean {
+    const { documentIDs, fromPeer } = this.#options;
+    return !fromPeer.has(document.sequence) && (documentIDs === undefined || documentIDs.has(document.id));
+  }
+
+  async #announce(documents: readonly StoredDocument[]): Promise<void> {
+    await this.#lists.enter();
+    const { channel, collection, observer } = this.#options;
+    observer.found(documents.length);
+    const list = documents.map(({ sequence, id, revisionID, deleted, body }) => [
+      sequence,
+      id,
+      revisionID,
+      deleted ? 1 : 0,
+      body.length,
+    ]);
+    const answered = channel.request({
+      properties: { Profile: 'changes', ...collectionProperty(collection) },
+      body: utf8(JSON.stringify(list)),
+      compressed: true,
+      urgent: true,
+    });
+    void answered
+      .then((reply) => {
+        if (reply.error !== undefined) throw remoteErrorToHawser('changes', reply.error);
+        const maxHistory = reply.properties.integer('maxHistory');
+        parseChangesReply(reply.body, documents.length).forEach((known, index) => {
+          if (known === undefined) observer.finished(1);
+          else void this.#send(documents[index] as StoredDocument, known, maxHistory);
+        });
+      })
+      .catch((error: unknown) => observer.failed(error))
+      .finally(() => {
+        this.#lists.leave();
+        observer.progressed();
+      });
+  }
+
+  async #send(document: StoredDocument, known: readonly string[], maxHistory: number | undefined): Promise<void> {
+    const { sender, collection, observer, store } = this.#options;
+    const bytes = document.body.length;
+    void this.#revs.enter(bytes);
+    try {
+      const reply = await sender.send(document, { collection, known, maxHistory, noConflicts: false });
+      if (reply.error !== undefined) {
+        // The puller keeps account of what it could not take; nothing is sent again on our own.
+        const error = remoteErrorToHawser(`the revision of "${document.id}"`, reply.error);
+        observer.problem({ collection: store.name, documentID: document.id, isPush: true, error });
+      }
+      observer.finished(1);
+    } catch {
+      // The connection ended; the session knows.
+    } finally {
+      this.#revs.leave(bytes);
+      observer.progressed();
+    }
+  }
+}

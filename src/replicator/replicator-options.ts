@@ -1,0 +1,152 @@
+/** How a replicator is configured: checked once, copied, and complete from then on. */
+import type { X509Certificate } from 'node:crypto';
+import { checkOptions, systemRandom, type Clock, type Logger, type RandomSource } from '../base/index.js';
+import { Collection, type Database } from '../database/index.js';
+import type { Endpoint } from '../endpoint/index.js';
+import { HawserError } from '../errors.js';
+import type { ClientAuthenticator } from '../security/index.js';
+
+export interface ReplicatorOptions {
+  /** What to replicate: one or more collections of one database. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- collections of any document type
+  readonly collections: readonly Collection<any>[];
+  /** Whom to replicate with. */
+  readonly target: Endpoint;
+  /** @default 'pushAndPull' */
+  readonly type?: 'pushAndPull' | 'push' | 'pull';
+  /** Go on after everything is synced, until stopped. @default false */
+  readonly continuous?: boolean;
+  readonly authenticator?: ClientAuthenticator;
+  /** Further HTTP headers, for targets that take them. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Trust exactly this certificate, somewhere in the server's chain. */
+  readonly pinnedServerCertificate?: X509Certificate;
+  /** Trust any self-signed certificate and no other. @default false */
+  readonly acceptOnlySelfSignedServerCertificate?: boolean;
+  /** Probe a link on which nothing arrived for this long. In seconds. @default 300 */
+  readonly heartbeat?: number;
+  /** Attempts to connect in a row, the first included. @default 10, or without end if continuous */
+  readonly maxAttempts?: number;
+  /** The longest wait between two attempts. In seconds. @default 300 */
+  readonly maxAttemptWaitTime?: number;
+  /** @default the database's */
+  readonly logger?: Logger;
+  /** @default the database's */
+  readonly clock?: Clock;
+  /** For the jitter of the waits. @default the operating system's */
+  readonly random?: RandomSource;
+}
+
+/** The options with every default filled in. */
+export interface ReplicatorConfiguration {
+  readonly database: Database;
+  readonly collections: readonly Collection<never>[];
+  readonly target: Endpoint;
+  readonly type: 'pushAndPull' | 'push' | 'pull';
+  readonly continuous: boolean;
+  readonly authenticator: ClientAuthenticator | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly pinnedServerCertificate: X509Certificate | undefined;
+  readonly acceptOnlySelfSignedServerCertificate: boolean;
+  readonly heartbeat: number;
+  readonly maxAttempts: number;
+  readonly maxAttemptWaitTime: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+}
+
+/** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN` that names the option. */
+export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
+  checkOptions('Replicator', options, KNOWN);
+  const collections = checkCollections('Replicator', options.collections);
+  const database = (collections[0] as Collection<never>).database;
+  const { target, type = 'pushAndPull', continuous = false } = options;
+  if (typeof target?.createConnection !== 'function' || typeof target.remoteID !== 'string') {
+    throw new HawserError('ARGUMENT_INVALID', 'Replicator: target must be an endpoint, for example a URLEndpoint');
+  }
+  if (!['pushAndPull', 'push', 'pull'].includes(type)) {
+    throw new HawserError(
+      'ARGUMENT_INVALID',
+      `Replicator: type must be pushAndPull, push or pull, not ${String(type)}`,
+    );
+  }
+  return Object.freeze({
+    database,
+    collections,
+    target,
+    type,
+    continuous,
+    authenticator: options.authenticator,
+    headers: options.headers === undefined ? undefined : Object.freeze({ ...options.headers }),
+    pinnedServerCertificate: options.pinnedServerCertificate,
+    acceptOnlySelfSignedServerCertificate: options.acceptOnlySelfSignedServerCertificate ?? false,
+    // 0 stands for the default, as in Couchbase Lite.
+    heartbeat: seconds('heartbeat', options.heartbeat) || 300,
+    maxAttempts: count('maxAttempts', options.maxAttempts) || (continuous ? Number.POSITIVE_INFINITY : 10),
+    maxAttemptWaitTime: seconds('maxAttemptWaitTime', options.maxAttemptWaitTime) || 300,
+    logger: options.logger ?? database.logger,
+    clock: options.clock ?? database.clock,
+    random: options.random ?? systemRandom,
+  });
+}
+
+/** At least one collection, all of one database, none twice. Throws `ARGUMENT_INVALID`. */
+export function checkCollections(where: string, collections: unknown): readonly Collection<never>[] {
+  if (!Array.isArray(collections) || collections.length === 0) {
+    throw new HawserError('ARGUMENT_INVALID', `${where}: collections must hold at least one collection`);
+  }
+  const list = (collections as readonly unknown[]).map((collection) => {
+    if (collection instanceof Collection) return collection as unknown as Collection<never>;
+    throw new HawserError('ARGUMENT_INVALID', `${where}: collections must hold collections`);
+  });
+  if (new Set(list.map((collection) => collection.database)).size > 1) {
+    throw new HawserError('ARGUMENT_INVALID', `${where}: the collections belong to different Database objects`);
+  }
+  if (new Set(list.map((collection) => `${collection.scope}.${collection.name}`)).size < list.length) {
+    throw new HawserError('ARGUMENT_INVALID', `${where}: a collection is named twice`);
+  }
+  return Object.freeze(list);
+}
+
+function seconds(name: string, value: number | undefined): number {
+  if (value === undefined) return 0;
+  if (typeof value !== 'number' || !(value >= 0) || value > MAX_SECONDS) {
+    throw new HawserError(
+      'ARGUMENT_INVALID',
+      `Replicator: ${name} must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(value)}`,
+    );
+  }
+  return value;
+}
+
+function count(name: string, value: number | undefined): number {
+  if (value === undefined) return 0;
+  if (!Number.isInteger(value) || value < 0) {
+    throw new HawserError(
+      'ARGUMENT_INVALID',
+      `Replicator: ${name} must be a whole number from 0, not ${String(value)}`,
+    );
+  }
+  return value;
+}
+
+/** A little over three weeks: what a timer can hold. */
+const MAX_SECONDS = 2_000_000;
+
+const KNOWN: readonly string[] = [
+  'collections',
+  'target',
+  'type',
+  'continuous',
+  'authenticator',
+  'headers',
+  'pinnedServerCertificate',
+  'acceptOnlySelfSignedServerCertificate',
+  'heartbeat',
+  'maxAttempts',
+  'maxAttemptWaitTime',
+  'logger',
+  'clock',
+  'random',
+];

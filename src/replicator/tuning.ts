@@ -1,0 +1,24 @@
+/** The figures that shape a session, in one place, each with its reason. */
+
+/** Entries in one `changes` or `proposeChanges` (specification 3.15: what every peer is used to). */
+export const CHANGES_BATCH = 200;
+/** Lists of changes that wait for their reply; more would only fill the peer's memory. */
+export const MAX_UNANSWERED_LISTS = 4;
+/** Bytes of bodies read for one list: bounds a session's memory to a few times this. */
+export const MAX_BATCH_BYTES = 2 * 1024 * 1024;
+/** Revisions sent and not yet answered: enough to keep the receiver's group commits large. */
+export const MAX_REVS_IN_FLIGHT = 400;
+/** Bytes of revisions sent and not yet answered (specification 3.15). */
+export const MAX_REV_BYTES_IN_FLIGHT = 2 * 1024 * 1024;
+/** Accepted revisions that wait to be sent or answered, above which no more changes are read from disk. */
+export const MAX_QUEUED_REVS = 1_000;
+/** The same in bytes: it bounds the memory of a push, together with the lists that wait for their answer. */
+export const MAX_QUEUED_REV_BYTES = 4 * 1024 * 1024;
+/** Requested and not yet received revisions, above which a puller lets lists of changes wait for their answer. */
+export const MAX_OUTSTANDING_REVS = 800;
+/** Bytes of received revisions that wait to be committed, above which the connection is not read. */
+export const MAX_INSERT_BACKLOG = 4 * 1024 * 1024;
+/** How often a changed checkpoint is saved while a session is busy, in milliseconds (specification 4.4). */
+export const CHECKPOINT_INTERVAL_MS = 5_000;
+/** Ancestors a revision carries, itself counted. */
+export const MAX_HISTORY_ON_WIRE = 50;

@@ -1,0 +1,68 @@
+/** A bound on what is under way, in number and in bytes: whoever wants to start something waits for a place. Pure. */
+import { deferred, type Deferred } from '../base/index.js';
+
+export class Window {
+  readonly #maxCount: number;
+  readonly #maxBytes: number;
+  readonly #waiting: { readonly bytes: number; readonly turn: Deferred<void> }[] = [];
+  #count = 0;
+  #bytes = 0;
+  #left: Deferred<void> | undefined;
+
+  constructor(maxCount: number, maxBytes = Number.POSITIVE_INFINITY) {
+    this.#maxCount = maxCount;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** How many are under way or wait. */
+  get size(): number {
+    return this.#count + this.#waiting.length;
+  }
+
+  get isFull(): boolean {
+    return !this.#hasRoom(0);
+  }
+
+  /** Takes a place, waiting in turn. One larger than the whole window gets it when it is alone. */
+  enter(bytes = 0): Promise<void> {
+    if (this.#waiting.length === 0 && this.#hasRoom(bytes)) {
+      this.#count++;
+      this.#bytes += bytes;
+      return Promise.resolve();
+    }
+    const turn = deferred();
+    this.#waiting.push({ bytes, turn });
+    return turn.promise;
+  }
+
+  /** Gives a place back. */
+  leave(bytes = 0): void {
+    this.#count--;
+    this.#bytes -= bytes;
+    for (let next = this.#waiting[0]; next !== undefined && this.#hasRoom(next.bytes); next = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#count++;
+      this.#bytes += next.bytes;
+      next.turn.resolve();
+    }
+    this.#left?.resolve();
+    this.#left = undefined;
+  }
+
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void> {
+    return this.below(1);
+  }
+
+  /** Resolves when fewer than `count` are under way or wait, and fewer than `bytes` bytes are under way. */
+  async below(count: number, bytes = Number.POSITIVE_INFINITY): Promise<void> {
+    while (this.size >= count || this.#bytes >= bytes) {
+      this.#left ??= deferred();
+      await this.#left.promise;
+    }
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#count === 0 || (this.#count < this.#maxCount && this.#bytes + bytes <= this.#maxBytes);
+  }
+}
