@@ -1,0 +1,83 @@
+/**
+ * The server side of the WebSocket transport without an engine: real sockets, TLS and HTTP, and a test in the engine's
+ * place. What is accepted comes out as connections that nobody has opened.
+ */
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { deferred, silentLogger, systemClock, type Clock, type Deferred } from '../../src/base/index.js';
+import type { MessageEndpointConnection } from '../../src/endpoint/index.js';
+import type { TLSIdentity } from '../../src/security/index.js';
+import { Handshakes } from '../../transports/websocket/handshakes.js';
+import { UpgradeRequests, type Gatekeeper } from '../../transports/websocket/upgrade-requests.js';
+
+export interface WebSocketHostOptions {
+  /** Speak TLS with this certificate. @default plain `ws:` */
+  readonly identity?: TLSIdentity;
+  readonly clock?: Clock;
+  /** @default 300,000 */
+  readonly heartbeatMs?: number;
+  /** @default everybody who asks for `/db/_blipsync` gets the first protocol offered */
+  readonly admit?: Gatekeeper['admit'];
+  /** Open what is accepted at once, and take what arrives without a look. @default false: `accepted` leaves it to the test */
+  readonly opens?: boolean;
+}
+
+export interface WebSocketHost {
+  readonly port: number;
+  /** The connection accepted next that nobody has asked for yet. */
+  accepted(): Promise<MessageEndpointConnection>;
+  close(): Promise<void>;
+}
+
+export async function startWebSocketHost(options: WebSocketHostOptions = {}): Promise<WebSocketHost> {
+  const { identity, clock = systemClock, heartbeatMs = 300_000, admit = admitAll, opens = false } = options;
+  const arrived: MessageEndpointConnection[] = [];
+  const asked: Deferred<MessageEndpointConnection>[] = [];
+  const all: MessageEndpointConnection[] = [];
+  const accept = (connection: MessageEndpointConnection): void => {
+    all.push(connection);
+    if (opens) return void connection.open({ receive: () => undefined, close: () => void connection.close() });
+    const next = asked.shift();
+    if (next === undefined) arrived.push(connection);
+    else next.resolve(connection);
+  };
+  const handshakes = new Handshakes({ clock, timeoutMs: 15_000, onGivenUp: () => undefined });
+  const requests = new UpgradeRequests({
+    peers: { admit, accept },
+    handshakes,
+    heartbeatMs,
+    clock,
+    logger: silentLogger,
+  });
+  const server =
+    identity === undefined
+      ? createHttpServer()
+      : createHttpsServer({ key: identity.privateKeyPem(), cert: identity.certificatePem() });
+  requests.serve(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    accepted() {
+      const connection = arrived.shift();
+      if (connection !== undefined) return Promise.resolve(connection);
+      const next = deferred<MessageEndpointConnection>();
+      asked.push(next);
+      return next.promise;
+    },
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      handshakes.destroyAll();
+      await Promise.all(all.map((connection) => connection.close()));
+      await closed;
+    },
+  };
+}
+
+const admitAll: Gatekeeper['admit'] = async ({ path, protocols: [protocol] }) => {
+  if (path !== '/db/_blipsync') return { status: 404, reason: `there is no database at ${path}` };
+  return protocol === undefined ? { status: 400, reason: 'no protocol was offered' } : { status: 101, protocol };
+};

@@ -1,0 +1,111 @@
+/** How a listener is configured: checked once, copied, and complete from then on. */
+import {
+  checkInteger,
+  checkOptions,
+  HawserError,
+  type Clock,
+  type ListenerAuthenticator,
+  type Logger,
+  type PeerListener,
+  type PeerListenerOptions,
+  type TLSIdentity,
+} from '../../src/index.js';
+
+export interface URLEndpointListenerOptions {
+  /** What peers may replicate with: at least one collection, all of one database. */
+  readonly collections: PeerListenerOptions['collections'];
+  /** @default 0: a free one, see {@link URLEndpointListener.port} */
+  readonly port?: number;
+  /** The name of a network interface (`eth0`) or one of its addresses. @default every address of the machine */
+  readonly networkInterface?: string;
+  /** Speak `ws:` without encryption. @default false */
+  readonly disableTLS?: boolean;
+  /** The certificate to show. @default an anonymous one, made once and kept in the folder `tls` of the database */
+  readonly tlsIdentity?: TLSIdentity;
+  /** Who may connect. @default everybody */
+  readonly authenticator?: ListenerAuthenticator;
+  /** Peers may pull but not push. @default false */
+  readonly readOnly?: boolean;
+  /** Connections at a time; the next is told to try again later. @default 1,000 */
+  readonly maxConnections?: number;
+  /** Probe a link on which nothing arrived for this long. In seconds; 0 for the default. @default 330 */
+  readonly heartbeat?: number;
+  /** How long a client may take from connecting to the upgrade, TLS and password included. In seconds. @default 15 */
+  readonly handshakeTimeout?: number;
+  /** @default the database's */
+  readonly logger?: Logger;
+  /** @default the database's */
+  readonly clock?: Clock;
+}
+
+/** The options with their defaults. */
+export interface URLEndpointListenerConfiguration {
+  readonly collections: PeerListener['collections'];
+  readonly port: number;
+  readonly networkInterface: string | undefined;
+  readonly disableTLS: boolean;
+  readonly tlsIdentity: TLSIdentity | undefined;
+  readonly authenticator: ListenerAuthenticator | undefined;
+  readonly readOnly: boolean;
+  readonly heartbeat: number;
+  readonly handshakeTimeout: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Throws `OPTION_UNKNOWN`, or `ARGUMENT_INVALID` for what the engine does not check by itself. */
+export function checkListenerOptions(options: URLEndpointListenerOptions): void {
+  if (options === undefined) throw new HawserError('ARGUMENT_INVALID', 'URLEndpointListener: options are required');
+  checkOptions('URLEndpointListener', options, KNOWN_OPTIONS);
+  const { networkInterface, disableTLS, tlsIdentity, authenticator, readOnly } = options;
+  const check = (holds: boolean, what: string): void => {
+    if (!holds) throw new HawserError('ARGUMENT_INVALID', `URLEndpointListener: ${what}`);
+  };
+  checkInteger('URLEndpointListener: port', options.port ?? 0, 0, 65_535);
+  for (const name of ['heartbeat', 'handshakeTimeout'] as const) {
+    const value: unknown = options[name] ?? 0;
+    const holds = typeof value === 'number' && value >= 0 && value <= MAX_SECONDS;
+    check(holds, `${name} must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(value)}`);
+  }
+  for (const [name, value] of Object.entries({ disableTLS, readOnly })) {
+    check(value === undefined || typeof value === 'boolean', `${name} must be true or false`);
+  }
+  const isName = typeof networkInterface === 'string' && networkInterface !== '';
+  check(networkInterface === undefined || isName, 'networkInterface must be the name of an interface or an address');
+  const isIdentity = typeof tlsIdentity?.certificatePem === 'function';
+  check(tlsIdentity === undefined || isIdentity, 'tlsIdentity must be a TLSIdentity');
+  const isAuthenticator = typeof authenticator?.authenticate === 'function';
+  check(authenticator === undefined || isAuthenticator, 'authenticator must be a ListenerPasswordAuthenticator');
+}
+
+/** The copy that a listener keeps. `peers` has checked and copied what is the engine's. */
+export function listenerConfiguration(
+  options: URLEndpointListenerOptions,
+  peers: PeerListener,
+): URLEndpointListenerConfiguration {
+  return Object.freeze({
+    collections: peers.collections,
+    port: options.port ?? 0,
+    networkInterface: options.networkInterface,
+    disableTLS: options.disableTLS ?? false,
+    tlsIdentity: options.tlsIdentity,
+    authenticator: options.authenticator,
+    readOnly: options.readOnly ?? false,
+    heartbeat: options.heartbeat || DEFAULT_HEARTBEAT,
+    handshakeTimeout: options.handshakeTimeout || DEFAULT_HANDSHAKE_TIMEOUT,
+    logger: peers.logger,
+    clock: peers.clock,
+  });
+}
+
+const KNOWN_OPTIONS = [
+  ...['collections', 'port', 'networkInterface', 'disableTLS', 'tlsIdentity', 'authenticator', 'readOnly'],
+  ...['maxConnections', 'heartbeat', 'handshakeTimeout', 'logger', 'clock'],
+];
+
+/** A little more than the 300 s of a client, so that on an idle link one side probes and not both. */
+const DEFAULT_HEARTBEAT = 330;
+/** What a Couchbase Lite client allows for the same (specification 1.6). */
+const DEFAULT_HANDSHAKE_TIMEOUT = 15;
+/** A little over three weeks: what a timer can hold. */
+const MAX_SECONDS = 2_000_000;

@@ -1,0 +1,213 @@
+/**
+ * Lets peers replicate with collections of this database over WebSocket, with TLS unless it is switched off.
+ *
+ * Who may connect and what a connection does is the engine's `PeerListener`; this is the server around it. Each start makes
+ * everything anew, so a listener can be stopped and started as often as one likes.
+ *
+ * Invariant: a start that fails and a stop that has ended leave no socket, timer or handle behind.
+ */
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import { join } from 'node:path';
+import {
+  anonymousIdentity,
+  HawserError,
+  PeerListener,
+  type ListenerEvents,
+  type ListenerStatus,
+  type PeerStatus,
+  type TLSIdentity,
+  type Unsubscribe,
+} from '../../src/index.js';
+import { bind, closed } from './bind.js';
+import { Handshakes } from './handshakes.js';
+import {
+  checkListenerOptions,
+  listenerConfiguration,
+  type URLEndpointListenerConfiguration,
+  type URLEndpointListenerOptions,
+} from './listener-options.js';
+import { addressesOf, hostsOf, urlHost, type Host } from './local-addresses.js';
+import { UpgradeRequests } from './upgrade-requests.js';
+
+export class URLEndpointListener {
+  /** A copy: changing what was passed in changes nothing. */
+  readonly config: URLEndpointListenerConfiguration;
+  readonly #peers: PeerListener;
+  /** From `start` to `stop`. */
+  #run: Run | undefined;
+  /** The stop of the run before. */
+  #stopping: Promise<void> = Promise.resolve();
+
+  /** @throws `OPTION_UNKNOWN`, or `ARGUMENT_INVALID` for a wrong value, no collections or collections of two databases */
+  constructor(options: URLEndpointListenerOptions) {
+    checkListenerOptions(options);
+    const { collections, authenticator, readOnly, maxConnections, logger, clock } = options;
+    this.#peers = new PeerListener({
+      collections,
+      ...(authenticator === undefined ? {} : { authenticator }),
+      ...(readOnly === undefined ? {} : { readOnly }),
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(logger === undefined ? {} : { logger }),
+      ...(clock === undefined ? {} : { clock }),
+    });
+    this.config = listenerConfiguration(options, this.#peers);
+  }
+
+  /**
+   * Listens. Resolves at once if it does already.
+   * @throws `LISTENER_PORT_IN_USE`, `LISTENER_PORT_DENIED`, `LISTENER_ADDRESS_UNAVAILABLE`; `IDENTITY_…` or `STORAGE_…` if the
+   *   anonymous identity cannot be read or kept; `DATABASE_CLOSED`; `LISTENER_STOPPED` if it is stopped meanwhile
+   */
+  start(): Promise<void> {
+    this.#run ??= this.#begin(this.#stopping);
+    return this.#run.started;
+  }
+
+  /**
+   * Closes every connection (peers are told that the listener goes away) and stops listening. Resolves when nothing is
+   * left open. Idempotent; afterwards it can be started again.
+   */
+  stop(): Promise<void> {
+    const run = this.#run;
+    if (run !== undefined) {
+      this.#run = undefined;
+      this.#stopping = this.#end(run);
+    }
+    return this.#stopping;
+  }
+
+  /** The port it listens on; 0 when stopped. */
+  get port(): number {
+    return this.#run?.server?.port ?? 0;
+  }
+
+  /** One for each address of the machine, or of the interface, that a URL can name; none when stopped. */
+  get urls(): readonly string[] {
+    const server = this.#run?.server;
+    if (server === undefined) return [];
+    const scheme = this.config.disableTLS ? 'ws' : 'wss';
+    const path = encodeURIComponent(this.#peers.database.name);
+    return addressesOf(server.hosts, server.hasIPv6).map(
+      (address) => `${scheme}://${urlHost(address)}:${server.port}/${path}`,
+    );
+  }
+
+  /** The certificate that peers see; `undefined` when stopped and without TLS. */
+  get tlsIdentity(): TLSIdentity | undefined {
+    return this.#run?.server?.identity;
+  }
+
+  /** How many connections there are, and how many of them are transferring something now. */
+  get status(): ListenerStatus {
+    return this.#peers.status;
+  }
+
+  /** The peers that are connected now. */
+  get peers(): readonly PeerStatus[] {
+    return this.#peers.peers;
+  }
+
+  /** Calls `listener` for every later event until the returned function is called. */
+  on<Name extends keyof ListenerEvents>(event: Name, listener: (event: ListenerEvents[Name]) => void): Unsubscribe {
+    return this.#peers.on(event, listener);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #begin(after: Promise<void>): Run {
+    const run: Run = { started: Promise.resolve(), server: undefined };
+    const start = async (): Promise<void> => {
+      await after;
+      const server = await this.#listen();
+      if (this.#run !== run) {
+        await this.#shut(server);
+        throw new HawserError('LISTENER_STOPPED', 'the listener was stopped while it was starting');
+      }
+      run.server = server;
+    };
+    const started = start();
+    // A failed start is a listener that was never started.
+    run.started = started.catch((error: unknown) => {
+      if (this.#run === run) this.#run = undefined;
+      throw error;
+    });
+    return run;
+  }
+
+  async #end(run: Run): Promise<void> {
+    await run.started.catch(() => undefined);
+    if (run.server !== undefined) await this.#shut(run.server);
+  }
+
+  async #listen(): Promise<RunningServer> {
+    const { disableTLS, port, networkInterface, heartbeat, handshakeTimeout, clock, logger } = this.config;
+    const hosts = hostsOf(networkInterface);
+    // From here on the database stops us before it closes.
+    await this.#peers.start(() => this.stop());
+    try {
+      const identity = disableTLS ? undefined : await this.#identity();
+      const handshakes = new Handshakes({
+        clock,
+        timeoutMs: handshakeTimeout * 1_000,
+        onGivenUp: (address, why) => logger.log('info', 'listener', `gave up a connection from ${address}: ${why}`),
+      });
+      const peers = this.#peers;
+      const requests = new UpgradeRequests({ peers, handshakes, heartbeatMs: heartbeat * 1_000, clock, logger });
+      const bound = await bind(() => makeServer(identity, requests), hosts, port);
+      return { ...bound, hosts, identity, handshakes };
+    } catch (error) {
+      await this.#peers.stop();
+      throw error;
+    }
+  }
+
+  #identity(): Promise<TLSIdentity> | TLSIdentity {
+    const { tlsIdentity, clock, logger } = this.config;
+    return tlsIdentity ?? anonymousIdentity(join(this.#peers.database.path, IDENTITY_FOLDER), { clock, logger });
+  }
+
+  async #shut({ servers, handshakes }: RunningServer): Promise<void> {
+    const emptied = servers.map(closed);
+    handshakes.destroyAll();
+    await this.#peers.stop();
+    await Promise.all(emptied);
+  }
+}
+
+interface Run {
+  started: Promise<void>;
+  /** Once it has started. */
+  server: RunningServer | undefined;
+}
+
+interface RunningServer {
+  readonly servers: readonly (HttpServer | HttpsServer)[];
+  readonly port: number;
+  readonly hasIPv6: boolean;
+  readonly hosts: readonly Host[];
+  readonly identity: TLSIdentity | undefined;
+  readonly handshakes: Handshakes;
+}
+
+function makeServer(identity: TLSIdentity | undefined, requests: UpgradeRequests): HttpServer | HttpsServer {
+  // Node's own time limits are off: Handshakes has one for the whole way to the upgrade.
+  const limits = { maxHeaderSize: MAX_HEADER_SIZE, requestTimeout: 0, headersTimeout: 0 };
+  const server =
+    identity === undefined
+      ? createHttpServer(limits)
+      : createHttpsServer({
+          ...limits,
+          key: identity.privateKeyPem(),
+          cert: identity.certificatePem(),
+          minVersion: 'TLSv1.2',
+        });
+  requests.serve(server);
+  return server;
+}
+
+/** Room for the longest Authorization that is looked at, and for the rest. */
+const MAX_HEADER_SIZE = 16_384;
+const IDENTITY_FOLDER = 'tls';

@@ -1,0 +1,104 @@
+/**
+ * What Node's network and TLS errors, and the HTTP statuses of a refusal, mean to a replicator: the one mapping of this
+ * transport (specification 1.5, 1.6.1). Where a real Couchbase Lite stops for good although waiting helps (a server that
+ * hangs up before it answers, because it is just being restarted), ours tries again.
+ */
+import { constants } from 'node:os';
+import { MessagingError, type ErrorCode, type MessagingErrorOptions } from '../../src/index.js';
+
+/** The error for whatever a socket, a TLS handshake or the HTTP parser raised while talking to `address`. */
+export function networkError(cause: unknown, address: string): MessagingError {
+  const code = codeOf(cause) ?? '';
+  const meaning = NETWORK_ERRORS[code];
+  if (meaning !== undefined) {
+    return failure(meaning.code, `${address}: ${meaning.text}`, { recoverable: true, cause, ...posixNumber(code) });
+  }
+  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || code === 'EPROTO') {
+    return failure('TLS_HANDSHAKE_FAILED', `${address}: the TLS handshake failed (${code})`, {
+      recoverable: false,
+      cause,
+    });
+  }
+  if (code.startsWith('HPE_')) {
+    return looksLikeTls(cause)
+      ? failure('TLS_HANDSHAKE_FAILED', `${address}: the server speaks TLS: use wss:`, { recoverable: false, cause })
+      : failure('CONNECTION_PROTOCOL_ERROR', `${address}: the server does not speak HTTP`, {
+          recoverable: false,
+          cause,
+        });
+  }
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return failure('CONNECTION_INTERRUPTED', `${address}: ${detail}`, { recoverable: true, cause });
+}
+
+/**
+ * The error for a server that answered the upgrade with something else than 101.
+ *
+ * @param reason what the body of the answer says, if anything
+ */
+export function refusalError(status: number, reason: string | undefined, address: string): MessagingError {
+  const [code, text] = REFUSALS[status] ?? (PASSING.has(status) ? UNAVAILABLE : REJECTED);
+  const said = reason === undefined ? '' : `: ${reason}`;
+  return failure(code, `${address}: ${text} (HTTP ${status})${said}`, {
+    recoverable: PASSING.has(status),
+    number: 10_000 + status,
+  });
+}
+
+/** `error.code`, also of the many errors that Node folds into one when a host has several addresses. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return error instanceof AggregateError ? codeOf(error.errors[0]) : undefined;
+}
+
+function failure(code: ErrorCode, message: string, options: MessagingErrorOptions): MessagingError {
+  return new MessagingError(code, message, options);
+}
+
+/** Couchbase Lite names these situations by their errno. */
+function posixNumber(code: string): Pick<MessagingErrorOptions, 'domain' | 'number'> {
+  const number = Object.entries(constants.errno).find(([name]) => name === code)?.[1];
+  return number === undefined ? {} : { domain: 'POSIX', number };
+}
+
+/** A TLS alert where HTTP was expected. */
+function looksLikeTls(error: unknown): boolean {
+  const packet = error instanceof Error && 'rawPacket' in error ? error.rawPacket : undefined;
+  return packet instanceof Uint8Array && packet[0] === TLS_ALERT;
+}
+
+const TLS_ALERT = 0x15;
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly text: string;
+}
+
+const LOST: Meaning = { code: 'CONNECTION_LOST', text: 'the connection broke before it was open' };
+const HOST_UNKNOWN: Meaning = { code: 'CONNECTION_HOST_UNKNOWN', text: 'the host name cannot be resolved' };
+const UNREACHABLE: Meaning = { code: 'CONNECTION_UNREACHABLE', text: 'there is no route to the host' };
+
+const NETWORK_ERRORS: Readonly<Record<string, Meaning>> = {
+  ECONNREFUSED: { code: 'CONNECTION_REFUSED', text: 'nobody listens there' },
+  ENOTFOUND: HOST_UNKNOWN,
+  EAI_AGAIN: HOST_UNKNOWN,
+  EHOSTUNREACH: UNREACHABLE,
+  ENETUNREACH: UNREACHABLE,
+  EHOSTDOWN: UNREACHABLE,
+  ENETDOWN: UNREACHABLE,
+  EADDRNOTAVAIL: UNREACHABLE,
+  ETIMEDOUT: { code: 'CONNECTION_TIMEOUT', text: 'the host does not answer' },
+  ECONNRESET: LOST,
+  ECONNABORTED: LOST,
+  EPIPE: LOST,
+};
+
+const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
+  401: ['AUTHENTICATION_FAILED', 'user name or password was refused'],
+  403: ['ACCESS_DENIED', 'access was denied'],
+  404: ['REMOTE_DATABASE_NOT_FOUND', 'the server has no such database'],
+};
+const PASSING: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+const UNAVAILABLE: readonly [ErrorCode, string] = ['CONNECTION_UNAVAILABLE', 'the server is not available now'];
+const REJECTED: readonly [ErrorCode, string] = ['CONNECTION_REJECTED', 'the server refused the connection'];
