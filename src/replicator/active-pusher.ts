@@ -63,6 +63,8 @@ export class ActivePusher {
   readonly #pending = new Set<number>();
   #position: number;
   #exhausted = false;
+  /** Set when a one-shot push has read what it has to. */
+  #isEnough = false;
   #maxHistory: number | undefined;
   #transientFailure: HawserError | undefined;
 
@@ -83,7 +85,8 @@ export class ActivePusher {
 
   /** Everything found is transferred, and there is nothing more for now. */
   get isIdle(): boolean {
-    return this.#exhausted && this.#lists.size === 0 && this.#revs.size === 0;
+    const hasAll = this.#isEnough || (this.#exhausted && !this.#feed.hasNews);
+    return hasAll && this.#lists.size === 0 && this.#revs.size === 0;
   }
 
   /**
@@ -91,19 +94,22 @@ export class ActivePusher {
    * now. Continuous: goes on until the connection ends.
    */
   async run(): Promise<void> {
-    const { channel, continuous, pulled, store } = this.#options;
+    const { channel, continuous, pulled, store, observer } = this.#options;
+    // At once, so that whoever has saved and asks whether all is synced is not told of the time before.
+    const unsubscribe = store.onCommit(() => observer.progressed());
     try {
       await this.#pushUntil(() => false);
       if (continuous || channel.isEnded) return;
       await Promise.race([pulled, channel.ended]);
       const end = store.lastSequence;
       if (pulled !== undefined) await this.#pushUntil(() => this.#position >= end);
-      this.#exhausted = true; // what came after that is for the next time
+      this.#isEnough = true; // what came after that is for the next time
       await this.#lists.idle();
       await this.#revs.idle();
       await this.#notes.flush();
       if (this.#transientFailure !== undefined) throw this.#transientFailure;
     } finally {
+      unsubscribe();
       this.#feed.close();
       await this.#notes.flush();
     }

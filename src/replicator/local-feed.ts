@@ -28,6 +28,11 @@ export class LocalFeed {
     return this.#since;
   }
 
+  /** Whether `next` may have something: true from the very commit on. */
+  get hasNews(): boolean {
+    return this.#mayHaveMore;
+  }
+
   /** The next page in the order of sequences; empty when there is nothing more for now. */
   async next(): Promise<StoredDocument[]> {
     if (!this.#mayHaveMore) return [];

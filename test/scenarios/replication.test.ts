@@ -69,6 +69,19 @@ describe('replication', LIMIT, () => {
     assert.deepEqual(replicator.status.progress, { completed: 0, total: 0 });
   });
 
+  it('is not idle from the moment a save is acknowledged until the document is on the other side', async (context) => {
+    const { a, b } = await pair(context);
+    const { replicator } = link(a, b, { continuous: true });
+    replicator.start();
+    await replicator.whenIdle();
+    for (let index = 0; index < 50; index++) {
+      const { revisionID } = await a.metrics.save('pump', { index });
+      await replicator.whenIdle();
+      assert.equal((await b.metrics.get('pump'))?.revisionID, revisionID);
+    }
+    await replicator.stop();
+  });
+
   it('transfers only what changed since the last time', async (context) => {
     const { a, b } = await pair(context);
     await fill(a.metrics, 300, 'a');
