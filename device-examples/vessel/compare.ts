@@ -1,0 +1,88 @@
+/**
+ * Are the documents of two or more databases the same? Each process writes one line a document, its ID, its revision and
+ * the SHA-256 of its body, and the lines are compared: no process reads another's database, and bodies stay where they are.
+ */
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+
+/** What is needed of a collection. */
+export interface DocumentSource {
+  readonly fullName: string;
+  documents(): AsyncIterable<{ readonly id: string; readonly revisionID: string; toJSONText(): string }>;
+}
+
+/** Revision and body's digest of each document, by `collection/id`. */
+export type Digests = ReadonlyMap<string, string>;
+
+export interface Comparison {
+  /** Documents that are the same on the node that made them and on the bridge. */
+  readonly equal: number;
+  /** On a node, not on the bridge. */
+  readonly missing: readonly string[];
+  /** On the bridge, on no node. */
+  readonly surplus: readonly string[];
+  /** On both, in another revision or with another body; or different on two nodes. */
+  readonly different: readonly string[];
+}
+
+/** Writes the digests of all documents to `file`. */
+export async function writeDigests(file: string, collections: readonly DocumentSource[]): Promise<void> {
+  await pipeline(digestLines(collections), createWriteStream(file));
+}
+
+async function* digestLines(collections: readonly DocumentSource[]): AsyncGenerator<string> {
+  for (const collection of collections) {
+    for await (const document of collection.documents()) {
+      const body = createHash('sha256').update(document.toJSONText()).digest('hex');
+      yield `${encodeURI(`${collection.fullName}/${document.id}`)} ${document.revisionID} ${body}\n`;
+    }
+  }
+}
+
+export async function readDigests(file: string): Promise<Digests> {
+  const digests = new Map<string, string>();
+  for (const line of (await readFile(file, 'utf8')).split('\n')) {
+    const space = line.indexOf(' ');
+    if (space > 0) digests.set(line.slice(0, space), line.slice(space + 1));
+  }
+  return digests;
+}
+
+/** Compares what all nodes have with what the bridge has, both ways. */
+export function compare(nodes: readonly Digests[], bridge: Digests): Comparison {
+  const union = new Map<string, string>();
+  const different = new Set<string>();
+  for (const [name, digest] of nodes.flatMap((digests) => [...digests])) {
+    if ((union.get(name) ?? digest) !== digest) different.add(name);
+    union.set(name, digest);
+  }
+  const missing: string[] = [];
+  for (const [name, digest] of union) {
+    const found = bridge.get(name);
+    if (found === undefined) missing.push(name);
+    else if (found !== digest) different.add(name);
+  }
+  const surplus = [...bridge.keys()].filter((name) => !union.has(name));
+  const equal = [...union.keys()].filter((name) => bridge.has(name) && !different.has(name)).length;
+  return { equal, missing, surplus, different: [...different] };
+}
+
+/** Nothing compared is not a success. */
+export function isEqual({ equal, missing, surplus, different }: Comparison): boolean {
+  return equal > 0 && missing.length + surplus.length + different.length === 0;
+}
+
+/** The result in a line, with the first document of each kind that is not as it should be. */
+export function describe(comparison: Comparison): string {
+  const { equal, missing, surplus, different } = comparison;
+  const list = (names: readonly string[], what: string): string[] =>
+    names.length === 0 ? [] : [`${names.length.toLocaleString('en')} ${what} (such as ${names[0]})`];
+  return [
+    `${equal.toLocaleString('en')} documents equal by ID, revision and body`,
+    ...list(missing, 'missing on the bridge'),
+    ...list(surplus, 'only on the bridge'),
+    ...list(different, 'different'),
+  ].join(', ');
+}

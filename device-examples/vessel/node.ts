@@ -1,0 +1,87 @@
+/**
+ * A sensor node. It saves each reading of its instruments as a document and replicates continuously with the bridge. It
+ * saves whether the bridge is there or not: what the bridge missed is pushed when it is back.
+ *
+ *   BRIDGE_URL=wss://… NODE_PASSWORD=… NODE_FOLDER=… NMEA_LOG=… NMEA_COUNT=… NMEA_RATE=… node --import tsx node.ts weather
+ */
+import { BasicAuthenticator, Database, Replicator } from 'hawser';
+import { URLEndpoint } from 'hawser/websocket';
+import { writeDigests } from './compare.js';
+import { leave, onOrder, report, setting, stopped, stopping } from './parent.js';
+import { parseRole, type Reading, type Role } from './readings.js';
+import { replay } from './replay.js';
+import { isHeadline } from './units.js';
+
+/** What a document holds. */
+interface Telemetry extends Reading {
+  readonly type: 'telemetry';
+  readonly node: Role;
+  /** By the clock of the node: for people, never to order readings or to tell them apart. */
+  readonly receivedAt: string;
+}
+
+const node = parseRole(process.argv[2]);
+const database = await Database.open(setting('NODE_FOLDER'));
+const readings = await database.createCollection<Telemetry>(node);
+
+const replicator = new Replicator({
+  collections: [readings],
+  target: new URLEndpoint(setting('BRIDGE_URL')),
+  type: 'push',
+  continuous: true,
+  authenticator: new BasicAuthenticator(node, setting('NODE_PASSWORD')),
+  acceptOnlySelfSignedServerCertificate: true,
+});
+replicator.on('status', ({ activity, error }) => report({ type: 'link', activity, reason: error?.code }));
+replicator.on('document-problem', ({ documentID, error }) => console.error(`${documentID}: ${error.message}`));
+replicator.start();
+void replicator.stopped().then((error) => {
+  if (error === undefined) return;
+  console.error(`${error.code}: ${error.message}. ${error.hint}`);
+  process.exit(1);
+});
+
+// An ID is the source of a reading and a number that goes on where the last run ended. Not the time: clocks jump.
+let saved = await readings.count();
+
+async function save(batch: readonly Reading[]): Promise<void> {
+  const receivedAt = new Date().toISOString();
+  // All at once: hawser writes them in one transaction, and each promise resolves when its document is on disk.
+  await Promise.all(
+    batch.map((reading, index) => {
+      const id = `${reading.$source}-${saved + index + 1}`;
+      return readings.save(id, { type: 'telemetry', node, ...reading, receivedAt });
+    }),
+  );
+  saved += batch.length;
+}
+
+// From here on it is a demo: a log instead of instruments, and somebody who watches.
+
+const log = setting('NMEA_LOG');
+const count = Number(setting('NMEA_COUNT'));
+const rate = Number(setting('NMEA_RATE'));
+const total = saved + count;
+
+report({ type: 'saved', saved, total, latest: undefined });
+onOrder(async (order) => {
+  if (order.type === 'go-on') return playForEver();
+  await writeDigests(order.file, [readings]);
+  report({ type: 'digests-written' });
+});
+
+async function play(pace: { readonly count: number; readonly rate: number }): Promise<void> {
+  for await (const batch of replay(log, node, { ...pace, signal: stopping })) {
+    await save(batch);
+    report({ type: 'saved', saved, total: Math.max(saved, total), latest: batch.filter(isHeadline).at(-1) });
+  }
+}
+
+async function playForEver(): Promise<void> {
+  while (!stopping.aborted && count > 0) await play({ count: Infinity, rate: 10 });
+}
+
+await play({ count, rate });
+await stopped;
+await database.close(); // stops the replicator first
+leave();
