@@ -112,7 +112,7 @@ const FATAL: readonly Fatal[] = [
   {
     title: 'a deflate bomb',
     code: 'BLIP_INFLATED_TOO_LARGE',
-    frames: (sender) => [sender.frame(1, MSG | COMPRESSED, payload({}, Buffer.alloc(1024 * 1024)))],
+    frames: (sender) => [sender.frame(1, MSG | COMPRESSED, payload({}, Buffer.alloc(17 * 1024 * 1024)))],
   },
   {
     title: 'a frame that inflates to more than maxInflatedSize',
