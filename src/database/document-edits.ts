@@ -31,6 +31,7 @@ export class DocumentEdits implements CollectionEdits {
   readonly #documents = new Map<string, StoredDocument | undefined>();
   readonly #touched = new Map<string, Touch>();
   #lastSequence: number;
+  #length = 0;
   #undo: { readonly lastSequence: number; readonly changes: Change[] } | undefined;
 
   constructor(collection: CollectionState) {
@@ -47,11 +48,17 @@ export class DocumentEdits implements CollectionEdits {
 
   load(id: string, document: StoredDocument | undefined): void {
     this.#documents.set(id, document);
+    this.#length += document?.body.length ?? 0;
   }
 
   /** Documents in memory, read or changed. */
   get size(): number {
     return this.#documents.size;
+  }
+
+  /** Characters of the bodies that were read or written, at least of those in memory. */
+  get length(): number {
+    return this.#length;
   }
 
   get(id: string): StoredDocument | undefined {
@@ -111,12 +118,14 @@ export class DocumentEdits implements CollectionEdits {
   settle(): void {
     this.#touched.clear();
     this.#documents.clear();
+    this.#length = 0;
   }
 
   #set(id: string, document: StoredDocument | undefined, touch: Touch): void {
     const before = this.#touched.get(id);
     this.#undo?.changes.push({ id, before: this.#documents.get(id), touch: before });
     this.#documents.set(id, document);
+    this.#length += document?.body.length ?? 0;
     this.#touched.set(id, before === 'changed' ? before : touch);
   }
 }

@@ -14,6 +14,8 @@ import type { WriteSession } from './write-session.js';
 
 /** Documents that are written together at the most: bounds both memory and the time others wait. */
 export const MAX_GROUP = 1_000;
+/** Characters of bodies that a batch holds in memory before it hands them to its transaction. */
+const MAX_GROUP_LENGTH = 4 * 1024 * 1024;
 
 /** Edits run in the order asked for, and become visible to others at the commit. */
 export class EngineBatch {
@@ -76,7 +78,8 @@ export class EngineBatch {
   async #run(group: readonly EditJob[]): Promise<void> {
     try {
       const outcomes = await this.#session.run(group);
-      if (this.#session.held >= MAX_GROUP) await this.#session.flush();
+      const { documents, length } = this.#session.held;
+      if (documents >= MAX_GROUP || length >= MAX_GROUP_LENGTH) await this.#session.flush();
       settleJobs(group, outcomes);
     } catch (error) {
       this.#failure ??= { error };

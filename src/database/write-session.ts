@@ -56,11 +56,14 @@ export class WriteSession {
     }
   }
 
-  /** How many documents are held in memory until the next flush. */
-  get held(): number {
-    let count = 0;
-    for (const edits of this.#edits.values()) count += edits.size;
-    return count;
+  /** What is held in memory until the next flush: documents, and characters of their bodies. */
+  get held(): { readonly documents: number; readonly length: number } {
+    let [documents, length] = [0, 0];
+    for (const edits of this.#edits.values()) {
+      documents += edits.size;
+      length += edits.length;
+    }
+    return { documents, length };
   }
 
   /** Makes a collection, unless it exists. Resolves to its key. */

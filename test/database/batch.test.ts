@@ -1,6 +1,7 @@
 /** inBatch: all or nothing, seen by nobody before, in turn with the writes of others, and never waiting for itself. */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { stat } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { deferred } from '../../src/base/index.js';
 import { Blob, type Batch, type BatchCollection, type Collection, type Database } from '../../src/database/index.js';
@@ -116,6 +117,27 @@ describe('a batch', () => {
     );
     assert.equal(new Set(sequences).size, 2_500);
     assert.deepEqual(await database.integrityCheck(), []);
+  });
+
+  test('hands its work to the transaction as it goes on: neither documents nor bodies pile up in memory', async (context) => {
+    const { database } = await setUp(context);
+    const log = `${database.path}/db.sqlite3-wal`;
+    for (const [count, size] of [
+      [80, 200_000],
+      [8_000, 2_000],
+    ] as const) {
+      const before = (await stat(log)).size;
+      await database
+        .inBatch(async (batch) => {
+          const inside = batch.collection('texts');
+          for (let n = 0; n < count; n++) await inside.save(`doc-${n}`, { text: 'x'.repeat(size) });
+          // What does not fit SQLite's cache of 2 MiB spills into its log long before the commit.
+          assert.ok((await stat(log)).size - before > 5_000_000, `${count} documents of ${size}`);
+          throw new Error('enough');
+        })
+        .catch((error: Error) => assert.equal(error.message, 'enough'));
+    }
+    assert.equal(await database.collection('texts').count(), 0);
   });
 
   test('works on several collections, with one event each', async (context) => {
@@ -370,13 +392,22 @@ describe('after its end, a batch', () => {
       );
       started.push(go.promise.then(() => database.createCollection('later')));
     });
+    // A batch on another database inside it may outlive it.
+    const second = await openDatabase(context);
+    await database.inBatch(async () => {
+      const inner = second.inBatch(async () => {
+        await go.promise;
+        await metrics.save('d', { n: 1 });
+      });
+      started.push(inner);
+    });
     // Another batch runs meanwhile, so that contexts are carried again.
     await database.inBatch(async () => {
       go.resolve();
       await turnOfEventLoop();
     });
     await Promise.all(started);
-    assert.equal(await metrics.count(), 3);
+    assert.equal(await metrics.count(), 4);
     assert.ok(database.collections().some(({ name }) => name === 'later'));
   });
 });

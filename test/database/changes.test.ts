@@ -246,6 +246,21 @@ describe('the loop over changes', () => {
     assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
   });
 
+  test('holds little in memory, however large the documents are', async (context) => {
+    const database = await openDatabase(context);
+    const collection = database.collection('metrics');
+    const text = 'x'.repeat(1_500_000);
+    for (let n = 0; n < 60; n++) await collection.save(`doc-${n}`, { n, text });
+    const start = process.memoryUsage().rss;
+    let most = 0;
+    const changes = await read(collection, {}, (seen) => {
+      most = Math.max(most, process.memoryUsage().rss - start);
+      return seen.length === 60;
+    });
+    assert.equal(changes.at(-1)?.documentID, 'doc-59');
+    assert.ok(most < 60e6, `${most / 1e6} MB of 90 MB`);
+  });
+
   test('costs a slow reader no memory, and gives it the last of several changes', async (context) => {
     const database = await openDatabase(context);
     const collection = database.collection('metrics');

@@ -210,6 +210,16 @@ describe('deleting a collection', () => {
     assert.deepEqual(await idsOf(database.collection('metrics')), ['b']);
   });
 
+  test('and making it right behind the deletion leaves no collection that nobody can reach', async (context) => {
+    const database = await openDatabase(context);
+    const deletion = database.deleteCollection('metrics');
+    await refuses(database.createCollection('metrics'), 'COLLECTION_DELETED', 'metrics');
+    await deletion;
+    assert.deepEqual(names(database), ['_default']);
+    await database.close();
+    assert.deepEqual(names(await openAt(context, database.path)), ['_default']);
+  });
+
   test('right behind the first save, which made it, deletes that document too', async (context) => {
     const database = await openDatabase(context);
     for (const turns of [0, 1, 2, 3, 5, 8, 13]) {
@@ -274,13 +284,19 @@ describe('documents', () => {
 
   test('takes pages that fit the size of the documents', async (context) => {
     const collection = (await openDatabase(context)).collection('metrics');
-    const text = 'x'.repeat(3 * 1024 * 1024);
-    for (let index = 0; index < 12; index++) await collection.save(`large-${index}`, { text });
+    const text = 'x'.repeat(1_500_000);
+    for (let index = 0; index < 60; index++) await collection.save(`large-${index}`, { text });
     for (let index = 0; index < 300; index++) void collection.save(`small-${index}`, {});
+    const start = process.memoryUsage().rss;
+    let most = 0;
     let count = 0;
-    for await (const document of collection.documents()) if (document.id.startsWith('large')) count++;
-    assert.equal(count, 12);
-    assert.equal((await idsOf(collection)).length, 312);
+    for await (const document of collection.documents()) {
+      if (document.id.startsWith('large')) count++;
+      most = Math.max(most, process.memoryUsage().rss - start);
+    }
+    assert.equal(count, 60);
+    assert.ok(most < 60e6, `${most / 1e6} MB of 90 MB`);
+    assert.equal((await idsOf(collection)).length, 360);
   });
 
   test('refuses unknown options and what is no signal before the loop begins', async (context) => {

@@ -227,9 +227,13 @@ describe('closing', () => {
         database.inBatch((batch) => batch.collection('metrics').save('d', { n: 4 })),
         database.createCollection('later'),
       ];
+      let unfinished = writes.length;
+      for (const write of writes) void Promise.resolve(write).then(() => unfinished--);
       const closing = database.close();
       gate.resolve();
-      await Promise.all([...writes, closing]);
+      await closing;
+      assert.equal(unfinished, 0);
+      await Promise.all(writes);
       await other?.close();
       const again = await openAt(context, path);
       const found = await again.collection('metrics').getMany(['a', 'b', 'c', 'd']);
@@ -242,6 +246,16 @@ describe('closing', () => {
       assert.ok(again.collections().some(({ name }) => name === 'later'));
       await again.close();
     }
+  });
+
+  test('finishes them also where another Database object keeps the folder open', async (context) => {
+    const database = await openDatabase(context);
+    const other = await openAt(context, database.path);
+    let unfinished = 3_000;
+    for (let n = 0; n < 3_000; n++) void database.collection().save(`doc-${n}`, {}).then(() => unfinished--);
+    await database.close();
+    assert.equal(unfinished, 0);
+    assert.equal(await other.collection().count(), 3_000);
   });
 
   test('twice, and at the same time, is closing once', async (context) => {
