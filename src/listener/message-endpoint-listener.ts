@@ -1,5 +1,5 @@
 /** Serves connections that the application brings: the passive side of `MessageEndpoint` (features A.22). */
-import { checkOptions, systemRandom, type Logger, type Unsubscribe } from '../base/index.js';
+import { checkInteger, checkOptions, systemRandom, type Logger, type Unsubscribe } from '../base/index.js';
 import type { Collection } from '../database/index.js';
 import {
   byteStreamConnection,
@@ -32,6 +32,7 @@ export class MessageEndpointListener {
   /** The connection that is served for each one accepted. */
   readonly #served = new Map<MessageEndpointConnection, MessageEndpointConnection>();
   #starting: Promise<void> | undefined;
+  #stopping: Promise<void> = Promise.resolve();
 
   /** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN`. */
   constructor(options: MessageEndpointListenerOptions) {
@@ -42,10 +43,11 @@ export class MessageEndpointListener {
       'maxConnections',
       'logger',
     ]);
-    const { protocolType, ...shared } = options;
+    const { protocolType, maxConnections = 1_000, ...shared } = options;
     this.#protocolType = checkProtocolType('MessageEndpointListener', protocolType);
-    this.#listener = new PeerListener(shared);
-    this.#maxConnections = options.maxConnections ?? 1_000;
+    this.#maxConnections = checkInteger('maxConnections', maxConnections, 1);
+    // They are counted here, where `accept` can still throw.
+    this.#listener = new PeerListener({ ...shared, maxConnections: Number.MAX_SAFE_INTEGER });
     this.#listener.on('connection', ({ activity, connection }) => {
       if (activity !== 'stopped') return;
       for (const [accepted, served] of this.#served) if (served === connection) this.#served.delete(accepted);
@@ -57,14 +59,16 @@ export class MessageEndpointListener {
    * connection, `CONNECTION_UNAVAILABLE` when there are too many, `DATABASE_CLOSED`.
    */
   accept(connection: MessageEndpointConnection): void {
-    claimConnection('accept', connection);
+    const { database } = this.#listener;
+    if (database.isClosed) throw new HawserError('DATABASE_CLOSED', `database ${database.name} is closed`);
     if (this.#served.size >= this.#maxConnections) {
       throw new HawserError(
         'CONNECTION_UNAVAILABLE',
         `the listener serves ${this.#maxConnections} connections already`,
       );
     }
-    this.#starting ??= this.#listener.start(() => this.closeAll());
+    claimConnection('accept', connection);
+    this.#starting ??= this.#stopping.then(() => this.#listener.start(() => this.closeAll()));
     const served = this.#wrap(connection);
     this.#served.set(connection, served);
     void this.#starting.then(
@@ -75,7 +79,7 @@ export class MessageEndpointListener {
         this.#served.delete(connection);
         this.#starting = undefined;
         this.#listener.logger.log('error', 'listener', error instanceof Error ? error.message : String(error));
-        void served.close();
+        void served.close().catch(() => undefined);
       },
     );
   }
@@ -91,7 +95,8 @@ export class MessageEndpointListener {
   async closeAll(error: MessagingError = stoppedError()): Promise<void> {
     await Promise.all([...this.#served.keys()].map((connection) => this.close(connection, error)));
     this.#starting = undefined;
-    await this.#listener.stop(error);
+    this.#stopping = this.#listener.stop(error);
+    await this.#stopping;
   }
 
   get status(): ListenerStatus {

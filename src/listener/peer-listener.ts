@@ -74,7 +74,7 @@ export interface ListenerEvents {
 interface Peer extends AcceptedPeer {
   readonly connection: MessageEndpointConnection;
   readonly session: PassiveSession;
-  readonly ended: Promise<void>;
+  ended: Promise<void>;
   activity: PeerStatus['activity'];
 }
 
@@ -88,6 +88,7 @@ export class PeerListener {
   readonly #emitter = new Emitter<ListenerEvents>();
   readonly #peers = new Set<Peer>();
   #removeUser: (() => void) | undefined;
+  #isStopped = false;
 
   /** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN`. */
   constructor(options: PeerListenerOptions) {
@@ -121,8 +122,18 @@ export class PeerListener {
     return result.ok ? { status: 101, protocol, username: result.username } : { status: 401, reason: result.reason };
   }
 
-  /** Opens a connection and serves it until it ends. */
+  /** Opens a connection and serves it until it ends. One too many, or one that comes after `stop`, is closed instead. */
   accept(connection: MessageEndpointConnection, peer: AcceptedPeer = {}): void {
+    const refusal = this.#isStopped
+      ? stoppedError()
+      : this.#peers.size >= this.#maxConnections
+        ? fullError()
+        : undefined;
+    if (refusal !== undefined) {
+      // Handshakes that were admitted together, or took until now.
+      void connection.close(refusal).catch((error: unknown) => this.#report(error));
+      return;
+    }
     const session: PassiveSession = new PassiveSession({
       connection,
       collections: this.collections,
@@ -132,14 +143,14 @@ export class PeerListener {
       onProblem: (problem) => this.#emitter.emit('document-problem', problem),
       onError: (error) => this.#report(error),
     });
-    const ended = session.run().then((reason) => {
+    const entry: Peer = { ...peer, connection, session, ended: Promise.resolve(), activity: 'idle' };
+    this.#peers.add(entry);
+    this.#tell(entry, undefined);
+    entry.ended = session.run().then((reason) => {
       this.#peers.delete(entry);
       entry.activity = 'stopped';
       this.#tell(entry, isOrdinaryEnd(reason) ? undefined : reason);
     });
-    const entry: Peer = { ...peer, connection, session, ended, activity: 'idle' };
-    this.#peers.add(entry);
-    this.#tell(entry, undefined);
   }
 
   get status(): ListenerStatus {
@@ -164,6 +175,7 @@ export class PeerListener {
    * database, which calls `stopTransport` before it closes. Throws `DATABASE_CLOSED`.
    */
   async start(stopTransport: () => Promise<void>): Promise<void> {
+    this.#isStopped = false;
     this.#removeUser ??= this.database.addUser({ stop: stopTransport });
     for (const collection of this.collections) {
       await this.database.createCollection(collection.name, { scope: collection.scope });
@@ -172,6 +184,7 @@ export class PeerListener {
 
   /** Ends every connection, and unties the listener from its database. `start` may be called again. */
   async stop(error?: MessagingError): Promise<void> {
+    this.#isStopped = true;
     await this.closeAll(error);
     this.#removeUser?.();
     this.#removeUser = undefined;
@@ -237,6 +250,10 @@ function describe(peer: Peer, error: HawserError | undefined): PeerStatus {
 /** What a Couchbase Lite client expects of a listener that goes away. */
 export function stoppedError(): MessagingError {
   return new MessagingError('LISTENER_STOPPED', 'the listener was stopped', { recoverable: true, closeCode: 1001 });
+}
+
+function fullError(): MessagingError {
+  return new MessagingError('CONNECTION_UNAVAILABLE', 'too many connections', { recoverable: true });
 }
 
 /** A client that is done says goodbye, and so does one whose device shuts down. */

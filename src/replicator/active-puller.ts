@@ -15,11 +15,12 @@ import { parseChanges, parseJsonBody, type AnnouncedChange } from './change-entr
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import type { InsertBacklog } from './insert-backlog.js';
 import type { MessageChannel } from './message-channel.js';
-import { errorToReply, remoteErrorToHawser, reply } from './remote-errors.js';
+import { DELTA_REFUSED, errorToReply, isTransientStatus, remoteErrorToHawser, reply } from './remote-errors.js';
 import { RemoteSequences } from './remote-sequences.js';
-import { isFaultOfRevision, readRevision, refuseBlobs, sequenceOf } from './rev-message.js';
+import { isDelta, isFaultOfRevision, readRevision, refuseBlobs, sequenceOf } from './rev-message.js';
 import type { SessionObserver } from './session-events.js';
-import { CHANGES_BATCH, MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS } from './tuning.js';
+import { CHANGES_BATCH, MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS, MAX_UNANSWERED_CHANGES } from './tuning.js';
+import { Window } from './window.js';
 
 export interface ActivePullerOptions {
   readonly store: ReplicationStore;
@@ -36,13 +37,15 @@ export interface ActivePullerOptions {
 export class ActivePuller {
   readonly #options: ActivePullerOptions;
   readonly #sequences: RemoteSequences;
-  /** Revisions asked for and not yet received, by document and revision: the ancestors we said we have. */
-  readonly #requested = new Map<string, readonly string[]>();
-  /** Lists of changes that wait for their answer, in order. */
+  /** Revisions asked for and not yet received, by sequence; several where one was announced more than once. */
+  readonly #requested = new Map<string, RequestedRevision[]>();
+  /** Lists of changes that wait for their answer, in order, and how many changes are in them. */
   #answering: Promise<void> = Promise.resolve();
   #unanswered = 0;
-  #inserting = 0;
+  #unansweredChanges = 0;
+  readonly #inserts = new Window(Number.POSITIVE_INFINITY);
   #caughtUp = false;
+  #transientFailure: HawserError | undefined;
   #roomForMore: (() => void) | undefined;
 
   constructor(options: ActivePullerOptions) {
@@ -57,7 +60,17 @@ export class ActivePuller {
 
   /** Everything announced has been handled, and the remote has nothing more for now. */
   get isIdle(): boolean {
-    return this.#caughtUp && this.#unanswered === 0 && this.#inserting === 0 && this.#sequences.unfinished === 0;
+    return this.#caughtUp && this.#unanswered === 0 && this.#inserts.size === 0 && this.#sequences.unfinished === 0;
+  }
+
+  /** Why something that was announced could not be pulled now; it is announced again in the next session. */
+  get transientFailure(): HawserError | undefined {
+    return this.#transientFailure;
+  }
+
+  /** Resolves when nothing is being stored any more. */
+  settled(): Promise<void> {
+    return this.#inserts.idle();
   }
 
   /** Asks for the feed. Rejects with the peer's refusal. */
@@ -83,6 +96,8 @@ export class ActivePuller {
     try {
       if (list === undefined) throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'Invalid JSON body');
       changes = parseChanges(list);
+      if (this.#unanswered > 0 && this.#unansweredChanges + changes.length > MAX_UNANSWERED_CHANGES)
+        throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'the peer does not wait for the answers to its changes');
     } catch (error) {
       // Its documents would be lost silently if we went on: the peer's feed cannot be trusted (0.4.14).
       this.#options.channel.respond(request, { error: reply.blip(400, error instanceof Error ? error.message : '') });
@@ -98,29 +113,32 @@ export class ActivePuller {
     }
     if (request.noReply) return; // nobody would hear what we want of it
     this.#unanswered++;
+    this.#unansweredChanges += changes.length;
     this.#answering = this.#answering
       .then(() => this.#roomToAsk())
       .then(() => this.#answer(request, changes))
       .catch((error: unknown) => this.#options.observer.failed(error))
       .finally(() => {
         this.#unanswered--;
+        this.#unansweredChanges -= changes.length;
         this.#options.observer.progressed();
       });
   }
 
   handleRev(request: IncomingRequest): void {
-    const { channel, observer } = this.#options;
-    const sequence = sequenceOf(request);
-    if (sequence === undefined) {
-      channel.respond(request, { error: reply.http(400, "received 'rev' message with missing 'sequence'") });
+    const { backlog, channel, observer } = this.#options;
+    if (isDelta(request)) {
+      channel.respond(request, { error: DELTA_REFUSED }); // the same revision in full follows, without an announcement
       return;
     }
+    const requested = this.#take(request) ?? this.#unannounced(request);
     const bytes = request.body.length;
-    this.#options.backlog.add(bytes);
-    this.#inserting++;
-    void this.#insert(request, sequence).finally(() => {
-      this.#inserting--;
-      this.#options.backlog.remove(bytes);
+    backlog.add(bytes);
+    void this.#inserts.enter();
+    void this.#insert(request, requested).finally(() => {
+      this.#inserts.leave();
+      backlog.remove(bytes);
+      observer.finished(1);
       this.#makeRoom();
       observer.progressed();
     });
@@ -128,25 +146,33 @@ export class ActivePuller {
 
   /** The promised revision will not come (specification 3.10). */
   handleNorev(request: IncomingRequest): void {
-    const sequence = sequenceOf(request);
-    if (sequence === undefined || !this.#sequences.finish(sequence)) return;
-    const documentID = request.properties.get('id') ?? '';
-    this.#requested.delete(key(documentID, request.properties.get('rev') ?? ''));
+    const { channel, observer } = this.#options;
+    channel.respond(request);
+    const requested = this.#take(request);
+    if (requested === undefined) return;
     const code = request.properties.integer('error') ?? 404;
+    const error = remoteErrorToHawser(`"${requested.id}"`, reply.http(code, 'the peer cannot send it'));
+    const isPassing = isTransientStatus(code);
+    if (isPassing) this.#transientFailure ??= error;
+    // A real core passes it in either case and loses the revision (0.4.6).
+    if (isPassing || sequenceOf(request) === undefined) this.#sequences.putOff(requested.sequence);
+    else this.#sequences.finish(requested.sequence);
     // Obsolete ones are followed by a newer announcement; only the others are worth a word.
-    if (code !== 410)
-      this.#problem(documentID, remoteErrorToHawser(`"${documentID}"`, reply.http(code, 'the peer cannot send it')));
-    this.#options.observer.finished(1);
+    if (code !== 410) this.#problem(requested.id, error);
+    observer.finished(1);
     this.#makeRoom();
-    this.#options.observer.progressed();
+    observer.progressed();
   }
 
-  async #insert(request: IncomingRequest, sequence: string): Promise<void> {
+  async #insert(request: IncomingRequest, { id: documentID, sequence, ancestors }: RequestedRevision): Promise<void> {
     const { channel, store, remote, observer } = this.#options;
-    const documentID = request.properties.get('id') ?? '';
-    const requestedKey = key(documentID, request.properties.get('rev') ?? '');
-    const ancestors = this.#requested.get(requestedKey) ?? [];
-    this.#requested.delete(requestedKey);
+    if (sequenceOf(request) === undefined) {
+      const message = "received 'rev' message with missing 'sequence'";
+      channel.respond(request, { error: reply.http(400, message) });
+      this.#sequences.putOff(sequence);
+      this.#problem(documentID, new HawserError('REPLICATION_PROTOCOL_ERROR', message));
+      return;
+    }
     try {
       const revision = readRevision(request, (id) => ancestors.includes(id));
       refuseBlobs(revision);
@@ -154,18 +180,41 @@ export class ActivePuller {
       if (outcome === 'conflict') await store.resolveConflicts(revision.id);
       channel.respond(request, outcome === 'present' ? { properties: { noop: 'true' } } : undefined);
       this.#sequences.finish(sequence);
-      observer.finished(1);
     } catch (error) {
       channel.respond(request, { error: errorToReply(error) });
       if (isHawserError(error) && isFaultOfRevision(error)) {
         if (error.code === 'REPLICATION_BLOBS_UNSUPPORTED') this.#sequences.putOff(sequence);
         else this.#sequences.finish(sequence);
         this.#problem(documentID, error);
-        observer.finished(1);
       } else {
         observer.failed(error);
       }
     }
+  }
+
+  /**
+   * Which request a message fulfils, now no longer waited for: that of its sequence, or else of its document, for a peer
+   * that confuses sequences would have us wait for ever.
+   */
+  #take(request: IncomingRequest): RequestedRevision | undefined {
+    const { properties } = request;
+    const isMeant = ({ id, revisionID }: RequestedRevision): boolean =>
+      id === properties.get('id') && revisionID === properties.get('rev');
+    const sequence = sequenceOf(request);
+    let list = sequence === undefined ? undefined : this.#requested.get(sequence);
+    list ??= [...this.#requested.values()].find((candidates) => candidates.some(isMeant));
+    if (list === undefined) return undefined;
+    const index = Math.max(0, list.findIndex(isMeant));
+    const [requested] = list.splice(index, 1);
+    if (requested !== undefined && list.length === 0) this.#requested.delete(requested.sequence);
+    return requested;
+  }
+
+  /** A revision that nobody asked for is stored, and moves nothing. */
+  #unannounced(request: IncomingRequest): RequestedRevision {
+    this.#options.observer.found(1);
+    const { properties } = request;
+    return { sequence: '', id: properties.get('id') ?? '', revisionID: properties.get('rev') ?? '', ancestors: [] };
   }
 
   /** Waits until few enough revisions are outstanding (specification 3.7.3). */
@@ -195,7 +244,7 @@ export class ActivePuller {
       } else {
         wanted++;
         this.#sequences.begin(change.sequence);
-        this.#requested.set(key(change.id, change.revisionID), ancestors);
+        this.#request({ ...change, ancestors });
       }
       answers.push(ancestors ?? 0);
     });
@@ -205,6 +254,12 @@ export class ActivePuller {
       body: utf8(JSON.stringify(answers)),
       compressed: true,
     });
+  }
+
+  #request(revision: RequestedRevision): void {
+    const list = this.#requested.get(revision.sequence);
+    if (list === undefined) this.#requested.set(revision.sequence, [revision]);
+    else list.push(revision);
   }
 
   /** Which revisions we have that the announced one may descend from; undefined if it is not wanted (specification 3.7.2). */
@@ -224,6 +279,11 @@ export class ActivePuller {
   }
 }
 
-function key(id: string, revisionID: string): string {
-  return `${revisionID} ${id}`;
+/** What was announced and is wanted. */
+interface RequestedRevision {
+  readonly sequence: string;
+  readonly id: string;
+  readonly revisionID: string;
+  /** What we said we have. */
+  readonly ancestors: readonly string[];
 }

@@ -98,14 +98,19 @@ export class ActivePusher {
     // At once, so that whoever has saved and asks whether all is synced is not told of the time before.
     const unsubscribe = store.onCommit(() => observer.progressed());
     try {
-      await this.#pushUntil(() => false);
+      // One-shot: what is saved after that is for the next time, or a busy writer would keep it from ending.
+      let end = continuous ? Number.POSITIVE_INFINITY : store.lastSequence;
+      await this.#pushUntil(() => this.#position >= end);
       if (continuous || channel.isEnded) return;
       await Promise.race([pulled, channel.ended]);
-      const end = store.lastSequence;
+      end = store.lastSequence;
       if (pulled !== undefined) await this.#pushUntil(() => this.#position >= end);
-      this.#isEnough = true; // what came after that is for the next time
-      await this.#lists.idle();
-      await this.#revs.idle();
+      this.#isEnough = true;
+      // Either may begin anew what the other has finished.
+      while (this.#lists.size > 0 || this.#revs.size > 0) {
+        await this.#lists.idle();
+        await this.#revs.idle();
+      }
       await this.#notes.flush();
       if (this.#transientFailure !== undefined) throw this.#transientFailure;
     } finally {
@@ -242,10 +247,12 @@ export class ActivePusher {
     const parentIsNew = remoteID !== push.parentID && remoteID !== document.revisionID;
     // What is recorded of the remote is an ancestor, even where the history has been pruned. Without a revision in the
     // answer the remote has no such document (any more): then it takes the whole history.
+    // While a conflict waits for its resolution, what is recorded of the remote is the other branch.
     const descends =
-      remoteID === undefined ||
-      splitHistory(document.history).includes(remoteID) ||
-      this.#remoteRevision(current) === remoteID;
+      current.conflicts === null &&
+      (remoteID === undefined ||
+        splitHistory(document.history).includes(remoteID) ||
+        this.#remoteRevision(current) === remoteID);
     if (parentIsNew && descends && push.attempt < MAX_ATTEMPTS) {
       await this.#propose([{ document, parentID: remoteID, attempt: push.attempt + 1 }]);
     } else if (this.#options.pulled !== undefined) {
@@ -297,6 +304,10 @@ export class ActivePusher {
     this.#underWay.delete(document.id);
     this.#options.observer.finished(1);
     if (waiting === undefined) return;
+    if (waiting.conflicts !== null) {
+      this.#pending.delete(waiting.sequence); // as in #select
+      return;
+    }
     this.#underWay.set(waiting.id, undefined);
     this.#options.observer.found(1);
     const parentID = remoteID ?? this.#remoteRevision(waiting);

@@ -113,6 +113,8 @@ export class ActiveSession implements SessionObserver {
     } finally {
       this.#saveTimer?.cancel();
       for (const { pusher } of this.#collections) pusher?.close();
+      // Whoever stopped us may look at the collections now: nothing comes into them any more.
+      await Promise.all(this.#collections.map(({ puller }) => puller?.settled()));
     }
   }
 
@@ -242,6 +244,8 @@ export class ActiveSession implements SessionObserver {
 
   async #makePusher(collection: ReplicatedCollection, trustRemoteRevisions: boolean): Promise<void> {
     const { store, index, start } = collection;
+    const remote = await store.remoteNumber(this.#options.remoteID);
+    if (this.#channel.isEnded) return; // nobody would close what listens to commits
     collection.pusher = new ActivePusher({
       store,
       channel: this.#channel,
@@ -249,7 +253,7 @@ export class ActiveSession implements SessionObserver {
       collection: index,
       continuous: this.#options.continuous,
       pulled: this.#options.pull ? collection.pulled.promise : undefined,
-      remote: await store.remoteNumber(this.#options.remoteID),
+      remote,
       trustRemoteRevisions,
       done: start.pushed,
       observer: this,
@@ -283,7 +287,10 @@ export class ActiveSession implements SessionObserver {
   /** Conflicts that were stored but not resolved before the process ended. */
   async #resolveOldConflicts(): Promise<void> {
     for (const { store } of this.#collections) {
-      for (const id of await store.conflicted()) await store.resolveConflicts(id);
+      for (const id of await store.conflicted()) {
+        if (this.#channel.isEnded) return;
+        await store.resolveConflicts(id);
+      }
     }
   }
 
@@ -326,7 +333,11 @@ export class ActiveSession implements SessionObserver {
     if (!this.#options.continuous && this.#pushesRunning > 0) return; // their last notes are being written
     void this.#save()
       .then(() => {
-        if (!this.#options.continuous && !this.isBusy) this.#finished.resolve();
+        if (this.isBusy) return;
+        // What the remote could not give now is asked for again in a new session, when the replicator says so.
+        const put = this.#collections.find(({ puller }) => puller?.transientFailure !== undefined);
+        if (put !== undefined) this.failed(put.puller?.transientFailure);
+        else if (!this.#options.continuous) this.#finished.resolve();
       })
       .catch((error: unknown) => this.failed(error));
   }
@@ -375,7 +386,13 @@ export class ActiveSession implements SessionObserver {
       );
     });
     ended.catch(() => undefined);
-    await Promise.race([work, ended, this.#failure.promise]);
+    try {
+      await Promise.race([work, ended, this.#failure.promise]);
+    } catch (error) {
+      // A request that was cut off knows less than the connection, and may be told first.
+      if (this.#channel.isEnded && isHawserError(error) && error.code === 'BLIP_CLOSED') await ended;
+      throw error;
+    }
   }
 
   /** Tells the peer why, in the way a Couchbase Lite core does (specification 9.4). */

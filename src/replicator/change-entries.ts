@@ -3,6 +3,7 @@ import { fromUtf8, parseJson, type JsonValue } from '../base/index.js';
 import { HawserError } from '../errors.js';
 import { isPlausibleRevisionID } from '../revision/index.js';
 import { sequenceText } from './checkpoint.js';
+import { MAX_JSON_BODY } from './tuning.js';
 
 /** One entry of `changes`. */
 export interface AnnouncedChange {
@@ -29,8 +30,9 @@ export interface ProposalAnswer {
   readonly revisionID: string | undefined;
 }
 
-/** Parses a JSON body; undefined where it is not JSON in UTF-8. */
+/** Parses a JSON body; undefined where it is not JSON in UTF-8, and where it is larger than any message needs. */
 export function parseJsonBody(body: Uint8Array): JsonValue | undefined {
+  if (body.length > MAX_JSON_BODY) return undefined; // as values it would take up to twenty times the memory
   const text = fromUtf8(body);
   if (text === undefined) return undefined;
   try {
@@ -44,12 +46,12 @@ export function parseJsonBody(body: Uint8Array): JsonValue | undefined {
 export function parseChanges(list: JsonValue): AnnouncedChange[] {
   return entries(list).map((entry, index) => {
     const [sequence, id, revisionID, deleted] = entry;
-    if (sequence === undefined || typeof sequence === 'object') {
-      if (sequence !== null) throw invalid('sequence', index);
-    }
+    if (sequence === undefined || (typeof sequence === 'object' && sequence !== null)) throw invalid('sequence', index);
+    const text = sequenceText(sequence);
+    if (text.length > MAX_SEQUENCE_LENGTH) throw invalid('sequence', index);
     const flags = typeof deleted === 'number' ? deleted : deleted === true ? 1 : 0;
     return {
-      sequence: sequenceText(sequence ?? null),
+      sequence: text,
       id: checkID(id, index),
       revisionID: checkRevision(revisionID, index),
       flags,
@@ -95,6 +97,9 @@ export function parseProposalReply(body: Uint8Array, count: number): ProposalAns
     };
   });
 }
+
+/** It becomes the property `since`, which has to fit into a message. */
+const MAX_SEQUENCE_LENGTH = 1_000;
 
 function entries(list: JsonValue): JsonValue[][] {
   if (list === null) return [];

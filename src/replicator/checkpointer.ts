@@ -15,6 +15,7 @@ import {
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import type { MessageChannel } from './message-channel.js';
 import { isError, remoteErrorToHawser } from './remote-errors.js';
+import { SequenceSet } from './sequence-set.js';
 
 export class Checkpointer {
   readonly id: string;
@@ -39,10 +40,17 @@ export class Checkpointer {
       const revision = remote['rev'] ?? remote['_rev'];
       if (typeof revision === 'string') this.#remoteRevision = revision;
     }
+    if (reset) await this.#forget();
     const local = reset ? undefined : parseCheckpoint(await this.#store.localCheckpoint(this.id));
     const comparison = compareCheckpoints(local, remote === undefined ? undefined : checkpointFromJson(remote));
-    if (comparison.agreed && local !== undefined) this.#saved = fingerprint(comparison.checkpoint);
+    if (comparison.agreed) this.#saved = fingerprint(comparison.checkpoint);
     return comparison;
+  }
+
+  /** For good, not only for this session: it may end before anything is saved. */
+  async #forget(): Promise<void> {
+    if ((await this.#store.localCheckpoint(this.id)) === undefined) return;
+    await this.#store.putLocalCheckpoint(this.id, formatCheckpoint(EMPTY, 0));
   }
 
   /** The remote's copy, asked for by itself; undefined if it has none. */
@@ -83,6 +91,8 @@ export class Checkpointer {
       }
       // Somebody else saved under this name, or the remote lost its copy: learn its revision and overwrite.
       const stale = isError(answer.error, 'HTTP', 409) || isError(answer.error, 'HTTP', 404);
+      // Where others save under this name all the time, the next run takes longer: no reason to end this one.
+      if (attempt >= MAX_ATTEMPTS && isError(answer.error, 'HTTP', 409)) return;
       if (!stale || attempt >= MAX_ATTEMPTS) throw remoteErrorToHawser('setCheckpoint', answer.error);
       await this.fetch(channel, collection);
     }
@@ -91,7 +101,8 @@ export class Checkpointer {
   }
 }
 
-const MAX_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 5;
+const EMPTY: Checkpoint = { pushed: new SequenceSet(), pulled: undefined };
 
 /** Equal for checkpoints that say the same. */
 function fingerprint(checkpoint: Checkpoint): string {

@@ -6,17 +6,15 @@ import { CHANGES_BATCH, MAX_BATCH_BYTES } from './tuning.js';
 
 export class LocalFeed {
   readonly #store: ReplicationStore;
-  readonly #activeOnly: () => boolean;
   readonly #unsubscribe: () => void;
   #since: number;
   #mayHaveMore = true;
+  #isClosed = false;
   #wake = deferred();
 
-  /** @param activeOnly asked for each page: whether tombstones are left out */
-  constructor(store: ReplicationStore, since: number, activeOnly: () => boolean = () => false) {
+  constructor(store: ReplicationStore, since: number) {
     this.#store = store;
     this.#since = since;
-    this.#activeOnly = activeOnly;
     this.#unsubscribe = store.onCommit(() => {
       this.#mayHaveMore = true;
       this.#wake.resolve();
@@ -41,7 +39,6 @@ export class LocalFeed {
       since: this.#since,
       limit: CHANGES_BATCH,
       maxBytes: MAX_BATCH_BYTES,
-      activeOnly: this.#activeOnly(),
     });
     const last = page.at(-1);
     if (last !== undefined) {
@@ -53,12 +50,13 @@ export class LocalFeed {
 
   /** Resolves when `next` may have something again, and when the feed is closed. */
   async changed(): Promise<void> {
-    if (this.#mayHaveMore) return;
+    if (this.#mayHaveMore || this.#isClosed) return;
     this.#wake = deferred();
     await this.#wake.promise;
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#unsubscribe();
     this.#wake.resolve();
   }

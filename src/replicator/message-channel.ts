@@ -17,7 +17,9 @@ import {
   type SentRequest,
 } from '../blip/index.js';
 import {
+  lostError,
   MessagingError,
+  toMessagingError,
   type Message,
   type MessageEndpointConnection,
   type ReplicatorConnection,
@@ -40,6 +42,8 @@ export class MessageChannel implements ReplicatorConnection {
   readonly #waiting = new Map<SentRequest, Deferred<IncomingResponse>>();
   readonly #ended = deferred<MessagingError | undefined>();
   #isEnded = false;
+  /** The one call of the connection's `close`. */
+  #closed: Promise<void> | undefined;
   #isOpen = false;
   #pumping = false;
   #bytesSent = 0;
@@ -54,12 +58,13 @@ export class MessageChannel implements ReplicatorConnection {
   async open(): Promise<void> {
     try {
       await this.#options.connection.open(this);
-      this.#isOpen = true;
-      this.#schedulePump();
     } catch (error) {
-      this.#end(asMessagingError(error));
-      throw error;
+      const reason = toMessagingError(error, 'the connection could not be opened');
+      this.#end(reason);
+      throw reason;
     }
+    this.#isOpen = true;
+    this.#schedulePump();
   }
 
   /** Resolves when the connection is over, to the reason if it was not orderly. Never rejects. */
@@ -108,15 +113,15 @@ export class MessageChannel implements ReplicatorConnection {
   /** Ends the connection: orderly without an error. Resolves when nothing is left open. */
   async shutDown(error?: MessagingError): Promise<void> {
     this.#end(error);
-    await this.#options.connection.close(error);
+    await this.#close(error);
   }
 
   // What the connection calls.
 
   receive(message: Message): void | Promise<void> {
     if (this.#isEnded) return;
-    this.#bytesReceived += message.length;
     try {
+      this.#bytesReceived += message.length;
       for (const event of this.#blip.receive(message)) {
         if (event.type === 'request') {
           this.#options.onRequest(event.request);
@@ -135,8 +140,9 @@ export class MessageChannel implements ReplicatorConnection {
 
   close(error?: MessagingError): void {
     if (this.#isEnded) return;
-    this.#end(error);
-    void this.#options.connection.close(error);
+    const reason = error === undefined ? undefined : toMessagingError(error, 'the connection ended');
+    this.#end(reason);
+    void this.#close(reason);
   }
 
   /** Whatever is sent in one turn of the event loop is queued before the first frame is made, so that urgency counts. */
@@ -156,7 +162,7 @@ export class MessageChannel implements ReplicatorConnection {
         await this.#options.connection.send(frame);
       }
     } catch (error) {
-      await this.#fail(error);
+      await this.#fail(sendError(error));
     } finally {
       this.#pumping = false;
     }
@@ -167,6 +173,21 @@ export class MessageChannel implements ReplicatorConnection {
     const reason = asMessagingError(error);
     this.#options.logger.log('warning', 'network', `connection ended: ${reason.code}: ${reason.message}`);
     await this.shutDown(reason);
+  }
+
+  /** Never rejects: what a transport throws at its end concerns nobody any more. */
+  #close(error: MessagingError | undefined): Promise<void> {
+    this.#closed ??= this.#closeConnection(error);
+    return this.#closed;
+  }
+
+  async #closeConnection(error: MessagingError | undefined): Promise<void> {
+    try {
+      await this.#options.connection.close(error);
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      this.#options.logger.log('warning', 'network', `closing a connection failed: ${detail}`);
+    }
   }
 
   #end(error: MessagingError | undefined): void {
@@ -180,6 +201,12 @@ export class MessageChannel implements ReplicatorConnection {
 }
 
 const EMPTY: OutgoingMessage = { properties: {} };
+
+/** A connection that is not open any more has ended without having said so yet: that may pass, whatever the code says. */
+function sendError(error: unknown): MessagingError {
+  const reason = toMessagingError(error, 'a message could not be sent');
+  return reason.code === 'CONNECTION_NOT_OPEN' ? lostError('the connection ended while sending', error) : reason;
+}
 
 /** A fault of the peer's frames ends the connection with 1011, as a Couchbase Lite core ends it (specification 2.10). */
 function asMessagingError(error: unknown): MessagingError {

@@ -20,11 +20,12 @@ import {
 import type { InsertBacklog } from './insert-backlog.js';
 import { branchesOf } from './known-branches.js';
 import type { MessageChannel } from './message-channel.js';
-import { errorToReply, reply } from './remote-errors.js';
-import { isFaultOfRevision, readRevision, refuseBlobs } from './rev-message.js';
+import { DELTA_REFUSED, errorToReply, reply } from './remote-errors.js';
+import { isDelta, isFaultOfRevision, readRevision, refuseBlobs } from './rev-message.js';
 import type { SequenceSet } from './sequence-set.js';
 import type { SessionObserver } from './session-events.js';
 import { MAX_HISTORY_ON_WIRE } from './tuning.js';
+import { Window } from './window.js';
 
 export interface PassivePullerOptions {
   readonly store: ReplicationStore;
@@ -37,14 +38,19 @@ export interface PassivePullerOptions {
 
 export class PassivePuller {
   readonly #options: PassivePullerOptions;
-  #inserting = 0;
+  readonly #inserts = new Window(Number.POSITIVE_INFINITY);
 
   constructor(options: PassivePullerOptions) {
     this.#options = options;
   }
 
   get isIdle(): boolean {
-    return this.#inserting === 0;
+    return this.#inserts.size === 0;
+  }
+
+  /** Resolves when nothing is being stored any more. */
+  settled(): Promise<void> {
+    return this.#inserts.idle();
   }
 
   handleProposals(request: IncomingRequest): void {
@@ -67,14 +73,18 @@ export class PassivePuller {
 
   handleRev(request: IncomingRequest): void {
     const { backlog, channel, observer } = this.#options;
+    if (isDelta(request)) {
+      channel.respond(request, { error: DELTA_REFUSED });
+      return;
+    }
     const bytes = request.body.length;
     backlog.add(bytes);
-    this.#inserting++;
+    void this.#inserts.enter();
     observer.found(1);
     void this.#insert(request)
       .then((answer) => channel.respond(request, answer))
       .finally(() => {
-        this.#inserting--;
+        this.#inserts.leave();
         backlog.remove(bytes);
         observer.finished(1);
         observer.progressed();
@@ -87,7 +97,7 @@ export class PassivePuller {
     parse: (list: NonNullable<ReturnType<typeof parseJsonBody>> | null) => T[],
     answer: (entries: T[]) => Promise<unknown[]>,
   ): Promise<void> {
-    const { channel, observer } = this.#options;
+    const { backlog, channel, observer } = this.#options;
     const list = parseJsonBody(request.body);
     if (list === undefined) {
       channel.respond(request, { error: reply.blip(400, 'Invalid JSON body') });
@@ -104,6 +114,7 @@ export class PassivePuller {
       channel.respond(request);
       return;
     }
+    backlog.add(request.body.length);
     try {
       const answers = await answer(entries);
       const properties = { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true' };
@@ -111,6 +122,8 @@ export class PassivePuller {
     } catch (error) {
       channel.respond(request, { error: errorToReply(error) });
       observer.failed(error);
+    } finally {
+      backlog.remove(request.body.length);
     }
   }
 
@@ -123,7 +136,8 @@ export class PassivePuller {
       const { outcome, sequence } = await store.insert(revision, {});
       if (outcome === 'refused') return { error: reply.http(409, 'conflict') };
       if (outcome === 'present') return { properties: { noop: 'true' } };
-      fromPeer.add(sequence);
+      // A peer that asks for no feed has nothing that would tidy the set up; telling it of its own revisions is harmless.
+      if (fromPeer.rangeCount < MAX_ECHO_RANGES) fromPeer.add(sequence);
       return undefined;
     } catch (error) {
       if (isHawserError(error) && isFaultOfRevision(error)) {
@@ -135,6 +149,8 @@ export class PassivePuller {
     }
   }
 }
+
+const MAX_ECHO_RANGES = 1_000;
 
 /** 0: send it; 304: it is here; 409: it conflicts with what is here (specification 3.8). */
 function judge(

@@ -37,11 +37,17 @@ export class PassivePusher {
   readonly #feed: LocalFeed;
   readonly #lists = new Window(MAX_UNANSWERED_LISTS);
   readonly #revs = new Window(Number.POSITIVE_INFINITY);
+  /**
+   * Up to here tombstones are left out. Later ones are told, also while the backlog is being sent: the peer may have been
+   * sent the live document before.
+   */
+  readonly #activeOnlyUpTo: number;
   #backlog = true;
 
   constructor(options: PassivePusherOptions) {
     this.#options = options;
-    this.#feed = new LocalFeed(options.store, options.since, () => options.activeOnly && this.#backlog);
+    this.#activeOnlyUpTo = options.activeOnly ? options.store.lastSequence : 0;
+    this.#feed = new LocalFeed(options.store, options.since);
   }
 
   get isIdle(): boolean {
@@ -50,13 +56,17 @@ export class PassivePusher {
 
   /** Ends with the backlog, or with the connection where the feed is continuous. */
   async run(): Promise<void> {
-    const { channel, continuous, collection } = this.#options;
+    const { channel, continuous, collection, store } = this.#options;
+    // One-shot: what is saved after that is for the next time, or a busy writer would keep it from ending.
+    const end = continuous ? Number.POSITIVE_INFINITY : store.lastSequence;
     try {
       while (!channel.isEnded) {
         await this.#revs.below(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
-        const page = await this.#feed.next();
+        const page = this.#feed.position >= end ? [] : await this.#feed.next();
         if (page.length > 0) {
           const wanted = page.filter((document) => this.#isWanted(document));
+          // Nobody asks for what lies behind: so the set stays small however long the session is.
+          this.#options.fromPeer.addRange(0, this.#feed.position + 1);
           if (wanted.length > 0) await this.#announce(wanted);
           continue;
         }
@@ -80,6 +90,7 @@ export class PassivePusher {
 
   #isWanted(document: StoredDocument): boolean {
     const { documentIDs, fromPeer } = this.#options;
+    if (document.deleted && document.sequence <= this.#activeOnlyUpTo) return false;
     return !fromPeer.has(document.sequence) && (documentIDs === undefined || documentIDs.has(document.id));
   }
 
@@ -109,7 +120,10 @@ export class PassivePusher {
           else void this.#send(documents[index] as StoredDocument, known, maxHistory);
         });
       })
-      .catch((error: unknown) => observer.failed(error))
+      .catch((error: unknown) => {
+        observer.finished(documents.length); // the puller wants nothing of it
+        observer.failed(error);
+      })
       .finally(() => {
         this.#lists.leave();
         observer.progressed();
@@ -127,10 +141,10 @@ export class PassivePusher {
         const error = remoteErrorToHawser(`the revision of "${document.id}"`, reply.error);
         observer.problem({ collection: store.name, documentID: document.id, isPush: true, error });
       }
-      observer.finished(1);
-    } catch {
-      // The connection ended; the session knows.
+    } catch (error) {
+      observer.failed(error); // of no consequence where the connection ended
     } finally {
+      observer.finished(1);
       this.#revs.leave(bytes);
       observer.progressed();
     }

@@ -5,7 +5,8 @@
 import { fromUtf8, utf8, type JsonValue, type Logger } from '../base/index.js';
 import type { BlipOptions, IncomingRequest } from '../blip/index.js';
 import { DEFAULT_NAME, ReplicationStore, type Collection } from '../database/index.js';
-import type { MessageEndpointConnection, MessagingError } from '../endpoint/index.js';
+import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
+import { isHawserError } from '../errors.js';
 import { parseJsonBody } from './change-entries.js';
 import { readCollectionIndex, type CollectionIndex } from './collection-index.js';
 import { InsertBacklog } from './insert-backlog.js';
@@ -16,6 +17,7 @@ import { errorToReply, NO_HANDLER, reply } from './remote-errors.js';
 import { RevSender } from './rev-sender.js';
 import { SequenceSet } from './sequence-set.js';
 import type { DocumentProblem, SessionObserver } from './session-events.js';
+import { MAX_JSON_BODY } from './tuning.js';
 
 export interface PassiveSessionOptions {
   readonly connection: MessageEndpointConnection;
@@ -71,6 +73,8 @@ export class PassiveSession implements SessionObserver {
     }
     const reason = await this.#channel.ended;
     for (const served of this.#collections) served?.pusher?.close();
+    await this.#channel.shutDown(reason); // resolves when the medium has let go too
+    await Promise.all(this.#collections.map((served) => served?.puller.settled()));
     return reason;
   }
 
@@ -133,7 +137,7 @@ export class PassiveSession implements SessionObserver {
       case 'rev':
         return this.#withWritable(request, (served) => served.puller.handleRev(request));
       case 'norev':
-        return;
+        return this.#channel.respond(request);
       default:
         this.#channel.respond(request, { error: NO_HANDLER });
     }
@@ -214,6 +218,10 @@ export class PassiveSession implements SessionObserver {
       this.#channel.respond(request, { error: reply.liteCore(501, 'Incompatible document versioning.') });
       return;
     }
+    if (request.body.length > MAX_JSON_BODY) {
+      this.#channel.respond(request, { error: reply.http(413, 'too many document IDs') });
+      return;
+    }
     this.#channel.respond(request);
     if (served.pusher !== undefined) return; // one feed a collection, as in a Couchbase Lite core (0.4.12)
     const since = properties.integer('since') ?? 0;
@@ -229,7 +237,15 @@ export class PassiveSession implements SessionObserver {
       fromPeer: served.fromPeer,
       observer: this,
     });
-    void served.pusher.run().catch((error: unknown) => this.failed(error));
+    void served.pusher.run().catch((error: unknown) => this.#endFeed(error));
+  }
+
+  /** A feed that cannot go on would leave the peer waiting for ever: it is told to come back. */
+  #endFeed(error: unknown): void {
+    if (this.#channel.isEnded) return;
+    this.failed(error);
+    const code = isHawserError(error) ? error.code : 'REPLICATION_PROTOCOL_ERROR';
+    void this.close(new MessagingError(code, 'the feed cannot go on', { recoverable: true, cause: error }));
   }
 
   // Collections.

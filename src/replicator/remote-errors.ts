@@ -12,13 +12,17 @@ export const reply = {
 /** The two texts by which a Couchbase Lite core recognises that a Profile is unknown to its peer. */
 export const NO_HANDLER = reply.blip(404, 'no handler for message');
 
+/** The answer to a delta that cannot be applied: the peer then sends the revision in full (specification 7.2). */
+export const DELTA_REFUSED = reply.http(422, 'deltas are not understood here');
+
 export function isError(error: RemoteError | undefined, domain: string, code: number): boolean {
   return error !== undefined && error.domain === domain && error.code === code;
 }
 
 /** A peer's error reply to a message of the protocol, as the error of the replicator. */
 export function remoteErrorToHawser(what: string, error: RemoteError): HawserError {
-  const text = `the peer answered ${what} with ${error.domain}/${error.code}${error.message === '' ? '' : `: ${error.message}`}`;
+  const said = error.message === '' ? '' : `: ${shortened(error.message, 500)}`;
+  const text = `the peer answered ${what} with ${shortened(error.domain, 40)}/${error.code}${said}`;
   if (error.domain === 'HTTP') {
     const code = httpCodes[error.code] ?? 'REPLICATION_REMOTE_ERROR';
     return new HawserError(code, text, {
@@ -53,6 +57,8 @@ export function errorToReply(error: unknown): RemoteError {
     case 'DOCUMENT_BODY_INVALID':
     case 'DOCUMENT_CONFLICT':
       return reply.liteCore(error.number, error.message);
+    case 'DOCUMENT_TOO_LARGE':
+      return reply.http(413, error.message);
     case 'REPLICATION_BLOBS_UNSUPPORTED':
       return reply.http(501, error.message);
     case 'ACCESS_DENIED':
@@ -64,11 +70,18 @@ export function errorToReply(error: unknown): RemoteError {
     case 'WRITE_QUEUE_FULL':
     case 'DATABASE_CLOSED':
     case 'DATABASE_CORRUPT':
+    case 'DATABASE_IN_BATCH':
+    case 'COLLECTION_DELETED':
       // Our trouble, not the peer's: it keeps the revision and offers it again later.
       return reply.http(503, `the peer cannot store it now (${error.code})`);
     default:
       return reply.blip(501, error.code);
   }
+}
+
+/** A peer chooses the length of what it says. */
+function shortened(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
 const REMOTE_ERROR = 26;

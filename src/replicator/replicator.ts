@@ -143,8 +143,9 @@ export class Replicator {
         'replicator',
         `offline (${failure.code}), next attempt in ${Math.round(delay / 1000)} s`,
       );
+      const waited = this.#wait(delay); // before anybody hears of it: a listener may stop us
       this.#setStatus({ ...this.#status, activity: 'offline', error: failure });
-      await this.#wait(delay);
+      await waited;
     }
     this.#run = undefined;
     this.#setStatus({ ...this.#status, activity: 'stopped', error: run.stopping ? undefined : failure });

@@ -1,5 +1,13 @@
 /** The `rev` message: a revision as properties and body (specification 3.9), written and read. Pure. */
-import { checkBody, fromUtf8, MAX_DOCUMENT_DEPTH, parseJson, utf8, withoutReservedKeys } from '../base/index.js';
+import {
+  checkBody,
+  fromUtf8,
+  MAX_DOCUMENT_BYTES,
+  MAX_DOCUMENT_DEPTH,
+  parseJson,
+  utf8,
+  withoutReservedKeys,
+} from '../base/index.js';
 import type { IncomingRequest, OutgoingMessage } from '../blip/index.js';
 import { documentIDProblem, splitHistory, type IncomingRevision } from '../database/index.js';
 import { HawserError } from '../errors.js';
@@ -56,6 +64,11 @@ function historyFor(document: StoredDocument, options: RevOptions): string {
   return isWhole ? text : bridgeHistory(document.revisionID, ancestors, parent);
 }
 
+/** Whether the body is a difference to another revision (specification 7), and so no document. */
+export function isDelta(request: IncomingRequest): boolean {
+  return request.properties.text('deltaSrc') !== undefined;
+}
+
 /** The sequence of a `rev` or `norev` in the form used everywhere; undefined where there is none or it is not JSON. */
 export function sequenceOf(request: IncomingRequest): string | undefined {
   const text = request.properties.text('sequence');
@@ -68,7 +81,7 @@ export function sequenceOf(request: IncomingRequest): string | undefined {
 }
 
 /**
- * Reads a revision. Throws `DOCUMENT_ID_INVALID`, `REVISION_ID_INVALID`, `REVISION_HISTORY_INVALID` or
+ * Reads a revision. Throws `DOCUMENT_ID_INVALID`, `REVISION_ID_INVALID`, `REVISION_HISTORY_INVALID`, `DOCUMENT_TOO_LARGE` or
  * `DOCUMENT_BODY_INVALID`. Top-level properties that begin with "_" are taken out, as a core does (3.9.2).
  */
 export function readRevision(request: IncomingRequest, isKnown: (id: string) => boolean): IncomingRevision {
@@ -83,6 +96,12 @@ export function readRevision(request: IncomingRequest, isKnown: (id: string) => 
   const revisionID = normalizeRevisionID(rev);
   const history = parseHistory(revisionID, properties.get('history'), isKnown);
   const deleted = properties.boolean('deleted');
+  const size = request.body.length;
+  if (size > MAX_DOCUMENT_BYTES) {
+    // It could not be edited here, and might not fit into a message when it is passed on.
+    const message = `document "${id}" of ${size} bytes is larger than ${MAX_DOCUMENT_BYTES}`;
+    throw new HawserError('DOCUMENT_TOO_LARGE', message);
+  }
   let body = fromUtf8(request.body);
   if (body === undefined) throw new HawserError('DOCUMENT_BODY_INVALID', `the body of document "${id}" is not UTF-8`);
   if (body === '' && deleted) body = '{}';
@@ -114,6 +133,7 @@ export function isFaultOfRevision(error: HawserError): boolean {
 const FAULTS: ReadonlySet<string> = new Set([
   'DOCUMENT_ID_INVALID',
   'DOCUMENT_BODY_INVALID',
+  'DOCUMENT_TOO_LARGE',
   'REVISION_ID_INVALID',
   'REVISION_HISTORY_INVALID',
   'REPLICATION_BLOBS_UNSUPPORTED',

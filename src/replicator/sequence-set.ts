@@ -22,11 +22,13 @@ export class SequenceSet {
   static fromList(list: unknown): SequenceSet | undefined {
     if (!Array.isArray(list) || list.length === 0 || list.length % 2 !== 0 || list[0] !== 0) return undefined;
     const set = new SequenceSet();
+    let end = 0;
     for (let index = 0; index < list.length; index += 2) {
       const start: unknown = list[index];
       const length: unknown = list[index + 1];
-      if (!isSequence(start) || !isSequence(length) || length === 0) return undefined;
-      set.addRange(start, start + length);
+      if (!isSequence(start) || !isSequence(length) || length === 0 || start < end) return undefined;
+      end = start + length;
+      set.addRange(start, end);
     }
     return set;
   }
@@ -80,10 +82,14 @@ export class SequenceSet {
 
   intersection(other: SequenceSet): SequenceSet {
     const result = new SequenceSet();
-    for (const a of this.#ranges) {
-      for (const b of other.#ranges) result.addRange(Math.max(a.start, b.start), Math.min(a.end, b.end));
+    const [mine, theirs] = [this.#ranges, other.#ranges];
+    for (let at = 0, there = 0; ;) {
+      const [a, b] = [mine[at], theirs[there]];
+      if (a === undefined || b === undefined) return result;
+      result.addRange(Math.max(a.start, b.start), Math.min(a.end, b.end));
+      if (a.end < b.end) at++;
+      else there++;
     }
-    return result;
   }
 
   equals(other: SequenceSet): boolean {

@@ -16,6 +16,13 @@ export const MAX_QUEUED_REVS = 1_000;
 export const MAX_QUEUED_REV_BYTES = 4 * 1024 * 1024;
 /** Requested and not yet received revisions, above which a puller lets lists of changes wait for their answer. */
 export const MAX_OUTSTANDING_REVS = 800;
+/**
+ * Changes in lists that wait for their answer, above which a puller gives the peer up. Ten times what any peer is known to
+ * send before it waits.
+ */
+export const MAX_UNANSWERED_CHANGES = 10_000;
+/** Bytes of the JSON body of a message, above which it is not read. A list of {@link CHANGES_BATCH} has a tenth of it at the most. */
+export const MAX_JSON_BODY = 4 * 1024 * 1024;
 /** Bytes of received revisions that wait to be committed, above which the connection is not read. */
 export const MAX_INSERT_BACKLOG = 4 * 1024 * 1024;
 /** How often a changed checkpoint is saved while a session is busy, in milliseconds (specification 4.4). */

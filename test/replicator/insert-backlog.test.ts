@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { InsertBacklog } from '../../src/replicator/insert-backlog.js';
+import { MAX_INSERT_BACKLOG } from '../../src/replicator/tuning.js';
+
+describe('InsertBacklog', () => {
+  it('stops the reading above its limit, until half of that is left', async () => {
+    const backlog = new InsertBacklog();
+    assert.equal(backlog.gate(), undefined);
+    const quarter = MAX_INSERT_BACKLOG / 4;
+    for (let count = 0; count < 5; count++) backlog.add(quarter);
+    const gate = backlog.gate();
+    assert.ok(gate);
+    assert.equal(backlog.gate(), gate);
+    let isOpen = false;
+    void gate.then(() => (isOpen = true));
+    for (const expected of [false, false, false, true]) {
+      backlog.remove(quarter);
+      await Promise.resolve();
+      assert.equal(isOpen, expected);
+    }
+    assert.equal(backlog.gate(), undefined);
+    backlog.remove(quarter);
+    assert.equal(backlog.gate(), undefined);
+  });
+
+  it('counts empty revisions too', () => {
+    const backlog = new InsertBacklog();
+    let count = 0;
+    while (backlog.gate() === undefined && count < 100_000) {
+      backlog.add(0);
+      count++;
+    }
+    assert.ok(count < 20_000, String(count));
+  });
+});
