@@ -114,7 +114,7 @@ export class ActiveSession implements SessionObserver {
       this.#saveTimer?.cancel();
       for (const { pusher } of this.#collections) pusher?.close();
       // Whoever stopped us may look at the collections now: nothing comes into them any more.
-      await Promise.all(this.#collections.map(({ puller }) => puller?.settled()));
+      await Promise.all(this.#collections.map(async ({ puller }) => puller?.settled()));
     }
   }
 

@@ -74,7 +74,7 @@ export class PassiveSession implements SessionObserver {
     const reason = await this.#channel.ended;
     for (const served of this.#collections) served?.pusher?.close();
     await this.#channel.shutDown(reason); // resolves when the medium has let go too
-    await Promise.all(this.#collections.map((served) => served?.puller.settled()));
+    await Promise.all(this.#collections.map(async (served) => served?.puller.settled()));
     return reason;
   }
 

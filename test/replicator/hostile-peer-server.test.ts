@@ -620,7 +620,7 @@ describe('a pull from a passive peer', LIMIT, () => {
 
   it('does not end as a success where a promised revision never comes, and can be stopped', async (context) => {
     let announced: (() => void) | undefined;
-    const isAnnounced = new Promise<void>((resolve) => (announced = resolve));
+    const isAnnounced = new Promise<void>((resolve) => void (announced = resolve));
     const server = await pulling(
       context,
       feeding(async (peer, collection) => {
