@@ -31,6 +31,8 @@ export class MessageEndpointListener {
   readonly #maxConnections: number;
   /** The connection that is served for each one accepted. */
   readonly #served = new Map<MessageEndpointConnection, MessageEndpointConnection>();
+  /** The connection that the application knows, for each one served. */
+  readonly #accepted = new WeakMap<MessageEndpointConnection, MessageEndpointConnection>();
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> = Promise.resolve();
 
@@ -49,8 +51,8 @@ export class MessageEndpointListener {
     // They are counted here, where `accept` can still throw.
     this.#listener = new PeerListener({ ...shared, maxConnections: Number.MAX_SAFE_INTEGER });
     this.#listener.on('connection', ({ activity, connection }) => {
-      if (activity !== 'stopped') return;
-      for (const [accepted, served] of this.#served) if (served === connection) this.#served.delete(accepted);
+      const accepted = this.#accepted.get(connection);
+      if (activity === 'stopped' && accepted !== undefined) this.#served.delete(accepted);
     });
   }
 
@@ -71,6 +73,7 @@ export class MessageEndpointListener {
     this.#starting ??= this.#stopping.then(() => this.#listener.start(() => this.closeAll()));
     const served = this.#wrap(connection);
     this.#served.set(connection, served);
+    this.#accepted.set(served, connection);
     void this.#starting.then(
       () => {
         if (this.#served.has(connection)) this.#listener.accept(served);
@@ -105,11 +108,18 @@ export class MessageEndpointListener {
 
   /** Calls `listener` for every later event until the returned function is called. */
   on<Name extends keyof ListenerEvents>(event: Name, listener: (event: ListenerEvents[Name]) => void): Unsubscribe {
-    return this.#listener.on(event, listener);
+    return this.#listener.on(event, (value) => listener(this.#shown(value)));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.closeAll();
+  }
+
+  /** An event with the connection that the application knows: over a byte stream the one served is another. */
+  #shown<E extends object>(event: E): E {
+    if (!hasConnection(event)) return event;
+    const accepted = this.#accepted.get(event.connection);
+    return accepted === undefined ? event : { ...event, connection: accepted };
   }
 
   #wrap(connection: MessageEndpointConnection): MessageEndpointConnection {
@@ -117,4 +127,8 @@ export class MessageEndpointListener {
     const { clock } = this.#listener;
     return byteStreamConnection(connection, { role: 'server', clock, random: systemRandom });
   }
+}
+
+function hasConnection<E extends object>(event: E): event is E & { readonly connection: MessageEndpointConnection } {
+  return 'connection' in event;
 }

@@ -5,20 +5,20 @@
  * Order at the end of a one-shot session: everything committed and answered, then the checkpoints saved on both sides,
  * then the connection closed.
  */
-import { deferred, utf8, type Clock, type Deferred, type JsonValue, type Logger, type Timer } from '../base/index.js';
+import { deferred, type Clock, type Deferred, type JsonValue, type Logger, type Timer } from '../base/index.js';
 import type { BlipOptions, IncomingRequest } from '../blip/index.js';
-import { DEFAULT_NAME, type ReplicationStore } from '../database/index.js';
+import type { ReplicationStore } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
-import { HawserError, isHawserError } from '../errors.js';
+import { isHawserError } from '../errors.js';
 import { ActivePuller } from './active-puller.js';
 import { ActivePusher } from './active-pusher.js';
-import { parseJsonBody } from './change-entries.js';
+import { agreeOnCollections } from './collection-agreement.js';
 import { checkpointID, type Checkpoint } from './checkpoint.js';
 import { Checkpointer } from './checkpointer.js';
 import { readCollectionIndex, type CollectionIndex } from './collection-index.js';
 import { InsertBacklog } from './insert-backlog.js';
 import { MessageChannel } from './message-channel.js';
-import { isError, NO_HANDLER, remoteErrorToHawser, reply } from './remote-errors.js';
+import { NO_HANDLER, reply } from './remote-errors.js';
 import { RevSender } from './rev-sender.js';
 import { SequenceSet } from './sequence-set.js';
 import type { DocumentProblem, SessionObserver } from './session-events.js';
@@ -189,49 +189,13 @@ export class ActiveSession implements SessionObserver {
     }
   }
 
-  /** Settles how messages name collections, and fetches the remote's checkpoints. */
+  /** Settles how messages name collections, and where each one starts. */
   async #shakeHands(): Promise<void> {
-    const answer = await this.#channel.request({
-      properties: { Profile: 'getCollections' },
-      body: utf8(
-        JSON.stringify({
-          checkpoint_ids: this.#collections.map(({ checkpointer }) => checkpointer.id),
-          collections: this.#collections.map(({ store }) => store.name),
-        }),
-      ),
-    });
-    if (isError(answer.error, 'BLIP', 404) && this.#onlyDefaultCollection()) {
-      for (const collection of this.#collections) {
-        await this.#compare(collection, await collection.checkpointer.fetch(this.#channel, undefined));
-      }
-      return;
+    const agreed = await agreeOnCollections(this.#channel, this.#collections);
+    for (const [position, collection] of this.#collections.entries()) {
+      collection.index = agreed[position]?.index;
+      await this.#compare(collection, agreed[position]?.checkpoint);
     }
-    if (answer.error !== undefined) throw remoteErrorToHawser('getCollections', answer.error);
-    const list = parseJsonBody(answer.body);
-    if (!Array.isArray(list) || list.length !== this.#collections.length) {
-      throw new HawserError(
-        'REPLICATION_PROTOCOL_ERROR',
-        'the peer answered getCollections with another number of collections',
-      );
-    }
-    const missing = this.#collections.filter((_, index) => list[index] === null).map(({ store }) => `"${store.name}"`);
-    if (missing.length > 0) {
-      throw new HawserError(
-        'REMOTE_COLLECTION_NOT_FOUND',
-        `Collection ${missing.join(', ')} is not found on the remote server`,
-      );
-    }
-    for (const [index, collection] of this.#collections.entries()) {
-      collection.index = index;
-      await this.#compare(collection, hasCheckpoint(list[index]) ? list[index] : undefined);
-    }
-  }
-
-  #onlyDefaultCollection(): boolean {
-    const [only] = this.#collections;
-    return (
-      this.#collections.length === 1 && only?.store.scope === DEFAULT_NAME && only.store.collectionName === DEFAULT_NAME
-    );
   }
 
   async #compare(collection: ReplicatedCollection, remote: JsonValue | undefined): Promise<void> {
@@ -420,7 +384,3 @@ function closeCodeFor(error: unknown): number {
 const SAVE_BEFORE_STOP_MS = 2_000;
 /** A transport that keeps the limit itself can say better what it waited for. */
 const OPEN_GRACE_MS = 1_000;
-
-function hasCheckpoint(json: JsonValue | undefined): boolean {
-  return typeof json === 'object' && json !== null && Object.keys(json).length > 0;
-}

@@ -213,7 +213,7 @@ describe('a connection', LIMIT, () => {
     const { listener, events } = await listenerOf(context);
     const connection: MessageEndpointConnection = {
       open: (engine) => {
-        engine.receive(new Uint8Array([1]));
+        void engine.receive(new Uint8Array([1]));
         engine.close();
         return Promise.resolve();
       },
