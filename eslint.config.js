@@ -52,7 +52,6 @@ export default defineConfig(
       ],
       '@typescript-eslint/no-non-null-assertion': 'off',
       eqeqeq: 'error',
-      'no-promise-executor-return': 'error',
       'no-self-compare': 'error',
     },
   },

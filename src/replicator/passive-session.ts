@@ -144,10 +144,14 @@ export class PassiveSession implements SessionObserver {
   }
 
   #run(request: IncomingRequest, work: () => Promise<void>): void {
-    void work().catch((error: unknown) => {
-      this.#channel.respond(request, { error: errorToReply(error) });
-      this.failed(error);
-    });
+    const bytes = request.body.length;
+    this.#backlog.add(bytes); // however many are sent at once
+    void work()
+      .catch((error: unknown) => {
+        this.#channel.respond(request, { error: errorToReply(error) });
+        this.failed(error);
+      })
+      .finally(() => this.#backlog.remove(bytes));
   }
 
   async #getCollections(request: IncomingRequest): Promise<void> {

@@ -252,7 +252,11 @@ describe('closing', () => {
     const database = await openDatabase(context);
     const other = await openAt(context, database.path);
     let unfinished = 3_000;
-    for (let n = 0; n < 3_000; n++) void database.collection().save(`doc-${n}`, {}).then(() => unfinished--);
+    for (let n = 0; n < 3_000; n++)
+      void database
+        .collection()
+        .save(`doc-${n}`, {})
+        .then(() => unfinished--);
     await database.close();
     assert.equal(unfinished, 0);
     assert.equal(await other.collection().count(), 3_000);

@@ -236,7 +236,7 @@ describe('the end of a channel', LIMIT, () => {
       const medium = new HandMade();
       const channel = channelOn(medium);
       await channel.open();
-      medium.engine?.receive(message);
+      void medium.engine?.receive(message);
       const reason = await channel.ended;
       assert.deepEqual([reason?.code, reason?.closeCode, reason?.recoverable], [code, 1011, false]);
       assert.equal(medium.closes.length, 1);
@@ -261,13 +261,15 @@ describe('the end of a channel', LIMIT, () => {
       ['busy', 'CONNECTION_INTERRUPTED', true],
     ] as const) {
       const opening = new HandMade();
-      opening.onOpen = () => Promise.reject(error as Error);
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a transport may throw anything
+      opening.onOpen = () => Promise.reject(error);
       const unopened = channelOn(opening);
       await assert.rejects(unopened.open(), { code });
       assert.equal((await unopened.ended)?.recoverable, recoverable);
 
       const sending = new HandMade();
-      sending.onSend = () => Promise.reject(error as Error);
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a transport may throw anything
+      sending.onSend = () => Promise.reject(error);
       const unsent = channelOn(sending);
       await unsent.open();
       unsent.notify(get('x'));

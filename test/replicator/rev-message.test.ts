@@ -68,7 +68,7 @@ describe('a rev message', () => {
 
   it('goes back to what the receiver has, and no further than it wants', () => {
     const history = (given: Partial<typeof options> & { known?: readonly string[] }): string | undefined =>
-      revMessage(stored({}), { ...options, ...given } as typeof options).properties['history'];
+      revMessage(stored({}), { ...options, ...given }).properties['history'];
     assert.equal(history({ known: [revisionID(2)] as never }), revisionID(2));
     assert.equal(history({ maxHistory: 1 as never }), undefined);
     assert.equal(history({ maxHistory: 2 as never, known: [revisionID(1)] as never }), revisionID(1));
@@ -91,7 +91,7 @@ describe('a rev message', () => {
   it('is read back as it was written', () => {
     const document = stored({ body: '{"a":[1.0,9007199254740993,-0.0]}', deleted: true });
     const { properties, body } = revMessage(document, options);
-    const read = readRevision(incoming(properties as Record<string, string>, body), known);
+    const read = readRevision(incoming(properties, body), known);
     assert.deepEqual(read, {
       id: 'd',
       revisionID: document.revisionID,
