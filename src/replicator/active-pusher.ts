@@ -61,15 +61,19 @@ export class ActivePusher {
   readonly #underWay = new Map<string, StoredDocument | undefined>();
   /** Sequences that were read and are not done: under way, waiting, or put off. */
   readonly #pending = new Set<number>();
+  /** What is recorded of the remote at a document beyond this was recorded in this session. */
+  readonly #lastBefore: number;
   #position: number;
   #exhausted = false;
   /** Set when a one-shot push has read what it has to. */
   #isEnough = false;
   #maxHistory: number | undefined;
   #transientFailure: HawserError | undefined;
+  #hasPushed = false;
 
   constructor(options: ActivePusherOptions) {
     this.#options = options;
+    this.#lastBefore = options.store.lastSequence;
     this.#position = options.done.firstMissing - 1;
     this.#feed = new LocalFeed(options.store, this.#position);
     this.#notes = new RemoteNotes(options.store, options.remote);
@@ -81,6 +85,11 @@ export class ActivePusher {
     done.addAll(this.#options.done);
     for (const sequence of this.#pending) done.remove(sequence);
     return done;
+  }
+
+  /** Whether the remote has confirmed a revision in this session. */
+  get hasPushed(): boolean {
+    return this.#hasPushed;
   }
 
   /** Everything found is transferred, and there is nothing more for now. */
@@ -151,7 +160,8 @@ export class ActivePusher {
         this.#wait(document);
         continue;
       }
-      const parentID = trustRemoteRevisions ? this.#remoteRevision(document) : undefined;
+      const isTrusted = trustRemoteRevisions || document.sequence > this.#lastBefore;
+      const parentID = isTrusted ? this.#remoteRevision(document) : undefined;
       // A document in conflict is not pushed: its resolution will be a change of its own.
       if (parentID === document.revisionID || document.conflicts !== null) continue;
       this.#underWay.set(document.id, undefined);
@@ -268,6 +278,7 @@ export class ActivePusher {
   }
 
   #synced(document: StoredDocument): void {
+    this.#hasPushed = true;
     this.#notes.add(document.id, document.revisionID);
     this.#finish(document, document.revisionID);
   }

@@ -53,6 +53,8 @@ interface ReplicatedCollection {
   start: Checkpoint;
   pusher: ActivePusher | undefined;
   puller: ActivePuller | undefined;
+  /** Whether both sides have its checkpoint, or are about to. */
+  isIntroduced: boolean;
   /** Resolves when the pull has caught up for the first time. */
   readonly pulled: Deferred<void>;
 }
@@ -71,6 +73,8 @@ export class ActiveSession implements SessionObserver {
   #pushesRunning = 0;
   #progress = { completed: 0, total: 0 };
   #saving: Promise<void> | undefined;
+  /** The save that has not begun yet. */
+  #queuedSave: Promise<void> | undefined;
   #saveTimer: Timer | undefined;
 
   constructor(options: ActiveSessionOptions) {
@@ -89,6 +93,7 @@ export class ActiveSession implements SessionObserver {
       checkpointer: new Checkpointer(this.#checkpointID(store), store, options.clock),
       index: undefined,
       start: { pushed: new SequenceSet(), pulled: undefined },
+      isIntroduced: false,
       pusher: undefined,
       puller: undefined,
       pulled: deferred(),
@@ -157,6 +162,7 @@ export class ActiveSession implements SessionObserver {
   progressed(): void {
     for (const { puller, pulled } of this.#collections) if (puller?.isIdle === true) pulled.resolve();
     this.#options.onChange();
+    this.#introduce();
     this.#scheduleSave();
     this.#maybeFinish();
   }
@@ -201,8 +207,8 @@ export class ActiveSession implements SessionObserver {
   async #compare(collection: ReplicatedCollection, remote: JsonValue | undefined): Promise<void> {
     const { checkpoint, agreed } = await collection.checkpointer.start(remote, this.#options.reset);
     collection.start = checkpoint;
-    const trustRemoteRevisions = agreed && !this.#options.reset;
-    if (this.#options.push) await this.#makePusher(collection, trustRemoteRevisions);
+    collection.isIntroduced = agreed;
+    if (this.#options.push) await this.#makePusher(collection, agreed);
     if (this.#options.pull) await this.#makePuller(collection);
   }
 
@@ -306,6 +312,18 @@ export class ActiveSession implements SessionObserver {
       .catch((error: unknown) => this.failed(error));
   }
 
+  /**
+   * The first save of a replication that is new to both sides comes at once: from then on a later session can tell this
+   * remote from another one that has taken its place, and go on where this one is cut off.
+   */
+  #introduce(): void {
+    for (const collection of this.#collections) {
+      if (collection.isIntroduced || collection.pusher?.hasPushed !== true || this.#isStopping) continue;
+      collection.isIntroduced = true;
+      this.#save().catch((error: unknown) => this.failed(error));
+    }
+  }
+
   #scheduleSave(): void {
     if (this.#saveTimer !== undefined || !this.#started || this.#isStopping) return;
     this.#saveTimer = this.#options.clock.setTimer(CHECKPOINT_INTERVAL_MS, () => {
@@ -314,10 +332,15 @@ export class ActiveSession implements SessionObserver {
     });
   }
 
-  /** Saves what changed; a call during a save waits for it and saves again, once. */
+  /** Saves what changed. Calls during a save share one more save after it, however long it takes. */
   #save(): Promise<void> {
+    if (this.#queuedSave !== undefined) return this.#queuedSave;
     const before = this.#saving ?? Promise.resolve();
-    const next = before.then(() => this.#saveAll());
+    const next = before.then(() => {
+      this.#queuedSave = undefined;
+      return this.#saveAll();
+    });
+    this.#queuedSave = next;
     this.#saving = next.catch(() => undefined);
     return next;
   }

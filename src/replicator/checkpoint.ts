@@ -51,7 +51,7 @@ export function sequenceText(sequence: JsonValue): string {
 
 export interface CheckpointComparison {
   readonly checkpoint: Checkpoint;
-  /** False if the two copies disagreed: what is recorded of the remote's revisions is then not to be trusted. */
+  /** False unless the remote's copy confirms ours: what is recorded of the remote's revisions is then not to be trusted. */
   readonly agreed: boolean;
 }
 
@@ -60,7 +60,9 @@ export function compareCheckpoints(
   local: Checkpoint | undefined,
   remote: Checkpoint | undefined,
 ): CheckpointComparison {
-  if (local === undefined) return { checkpoint: { pushed: new SequenceSet(), pulled: undefined }, agreed: true };
+  // Where neither side has one, the remote may be another database under an old name, or this replication a new one.
+  if (local === undefined)
+    return { checkpoint: { pushed: new SequenceSet(), pulled: undefined }, agreed: remote !== undefined };
   const remotePushed = remote?.pushed ?? new SequenceSet();
   const samePushed = local.pushed.equals(remotePushed);
   const pushed = samePushed ? local.pushed : local.pushed.intersection(remotePushed);

@@ -43,8 +43,8 @@ export class Checkpointer {
     if (reset) await this.#forget();
     const local = reset ? undefined : parseCheckpoint(await this.#store.localCheckpoint(this.id));
     const comparison = compareCheckpoints(local, remote === undefined ? undefined : checkpointFromJson(remote));
-    if (comparison.agreed) this.#saved = fingerprint(comparison.checkpoint);
-    return comparison;
+    if (comparison.agreed || local === undefined) this.#saved = fingerprint(comparison.checkpoint);
+    return { ...comparison, agreed: comparison.agreed && !reset };
   }
 
   /** For good, not only for this session: it may end before anything is saved. */

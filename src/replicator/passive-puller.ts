@@ -6,9 +6,9 @@
  */
 import { utf8 } from '../base/index.js';
 import type { IncomingRequest, OutgoingMessage, RemoteError } from '../blip/index.js';
-import type { ReplicationStore } from '../database/index.js';
+import type { IncomingRevision, ReplicationStore } from '../database/index.js';
 import { isHawserError } from '../errors.js';
-import { generationOf, possibleAncestors } from '../revision/index.js';
+import { contains, generationOf, possibleAncestors } from '../revision/index.js';
 import type { StoredDocument } from '../storage/index.js';
 import {
   parseChanges,
@@ -127,11 +127,22 @@ export class PassivePuller {
     }
   }
 
+  /** A gap just before a revision that we have is no fault (0.4.2), but what we have is looked up only where there is one. */
+  async #read(request: IncomingRequest, documentID: string): Promise<IncomingRevision> {
+    try {
+      return readRevision(request, () => false);
+    } catch (error) {
+      if (!isHawserError(error) || error.code !== 'REVISION_HISTORY_INVALID') throw error;
+      const branches = branchesOf((await this.#options.store.documents([documentID]))[0]);
+      return readRevision(request, (id) => branches.some((branch) => contains(branch, id)));
+    }
+  }
+
   async #insert(request: IncomingRequest): Promise<OutgoingMessage | { readonly error: RemoteError } | undefined> {
     const { store, fromPeer, observer } = this.#options;
     const documentID = request.properties.get('id') ?? '';
     try {
-      const revision = readRevision(request, () => false);
+      const revision = await this.#read(request, documentID);
       refuseBlobs(revision);
       const { outcome, sequence } = await store.insert(revision, {});
       if (outcome === 'refused') return { error: reply.http(409, 'conflict') };

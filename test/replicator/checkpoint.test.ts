@@ -53,6 +53,10 @@ describe('comparing the two copies of a checkpoint (specification 4.3)', () => {
     assert.deepEqual(compare(undefined, '{"local":5,"remote":7}'), [0, undefined, true]);
   });
 
+  it('believes nothing of what is recorded of the remote where neither side has a copy', () => {
+    assert.deepEqual(compare(undefined, undefined), [0, undefined, false]);
+  });
+
   it('starts from zero when the remote has lost its copy', () => {
     assert.deepEqual(compare('{"local":5,"remote":7}', undefined), [0, undefined, false]);
   });

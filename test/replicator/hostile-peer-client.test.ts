@@ -134,6 +134,19 @@ describe('a rev that an active peer sends', LIMIT, () => {
     await assertSound(served);
   });
 
+  it('may have a gap in its history before a revision that is here, as of a device that was long offline', async (context) => {
+    const served = await serveCollections(context);
+    await rev(served.raw, { rev: '2-aa', history: '1-aa' });
+    // 49 ancestors at the most, of which the last is the one that both have.
+    const history = `${chain(60, 48)},2-aa`;
+    assert.equal((await rev(served.raw, { rev: '61-ee', history: `${chain(60, 48)},2-bb` })).error, 'LiteCore/4');
+    assert.equal((await rev(served.raw, { rev: '61-ee', history, noconflicts: '1' })).error, undefined);
+    assert.equal((await served.peer.metrics.get('d'))?.revisionID, '61-ee');
+    // Before an ancestor that is not the current revision, it is a conflict like any other.
+    assert.equal((await rev(served.raw, { rev: '71-ff', history: `${chain(70, 3)},2-aa` })).error, 'HTTP/409');
+    await assertSound(served);
+  });
+
   it('is refused for an ID that is none, of a revision or of a document', async (context) => {
     const served = await serveCollections(context);
     for (const id of [
@@ -177,7 +190,8 @@ describe('a rev that an active peer sends', LIMIT, () => {
     await rev(served.raw, { rev: A2, history: A1 });
     for (const properties of [{}, { noconflicts: '1' }]) {
       assert.equal((await rev(served.raw, { rev: B2, history: B1, ...properties })).error, 'HTTP/409');
-      assert.equal((await rev(served.raw, { rev: B3, history: A1, ...properties })).error, 'LiteCore/4');
+      assert.equal((await rev(served.raw, { rev: B3, history: A1, ...properties })).error, 'HTTP/409');
+      assert.equal((await rev(served.raw, { rev: B3, history: B1, ...properties })).error, 'LiteCore/4');
       for (const known of [A2, A1]) {
         const reply = await rev(served.raw, { rev: known, ...properties });
         assert.deepEqual([reply.error, reply.properties], [undefined, { noop: 'true' }]);

@@ -10,6 +10,25 @@ describe('SequenceSet', () => {
     }
   });
 
+  it('refuses a list whose ranges do not ascend, which a peer could make expensive', () => {
+    for (const list of [
+      [0, 5, 3, 1],
+      [0, 1, 9, 1, 5, 1],
+      [0, 1, 5, 2, 6, 1],
+    ]) {
+      assert.equal(SequenceSet.fromList(list), undefined, JSON.stringify(list));
+    }
+    const descending = Array.from({ length: 200_000 }, (_, index) => [1_000_000 - 2 * index, 1]).flat();
+    assert.equal(SequenceSet.fromList([0, 1, ...descending]), undefined);
+  });
+
+  it('of very many ranges is met with another without a wait', () => {
+    const ranges = (step: number) => Array.from({ length: 100_000 }, (_, index) => [index * step, 1]).flat();
+    const [a, b] = [SequenceSet.fromList(ranges(2)), SequenceSet.fromList(ranges(3))];
+    assert.ok(a && b);
+    assert.equal(a.intersection(b).rangeCount, 33_334);
+  });
+
   it('reads and writes the list of the specification (4.1): 0–10 and 12–14', () => {
     const set = SequenceSet.fromList([0, 11, 12, 3]);
     assert.deepEqual(set?.toList(), [0, 11, 12, 3]);

@@ -9,7 +9,9 @@ import {
   MessagingError,
   Replicator,
   seededRandom,
+  traced,
   type HawserError,
+  type MessageEndpointConnection,
   type ReplicatorStatus,
 } from '../../src/index.js';
 import { cleanup } from '../support/cleanup.js';
@@ -444,6 +446,30 @@ describe('what a replication is about', LIMIT, () => {
     await sync(a, reborn);
     assert.equal(await reborn.metrics.count(), 100);
     assert.deepEqual(await contents(reborn.metrics), await contents(a.metrics));
+  });
+
+  it('begins anew with a peer that was erased, also where the type of the replication changed meanwhile', async (context) => {
+    const { a, b } = await twoPeers(context);
+    await fill(a.metrics, 50);
+    await sync(a, b, { type: 'push' });
+    const reborn = await openPeer(context, 'b');
+    await sync(a, reborn);
+    assert.deepEqual(await contents(reborn.metrics), await contents(a.metrics));
+  });
+
+  it('does not offer a peer what it has just been given by it', async (context) => {
+    const { a, b } = await twoPeers(context);
+    await fill(b.metrics, 500);
+    let sent = 0;
+    const count = (connection: MessageEndpointConnection): MessageEndpointConnection =>
+      traced(connection, (event) => (sent += event.kind === 'sent' ? event.size : 0));
+    const pull = await sync(a, b, { type: 'pull', around: count });
+    const ofPull = sent;
+    const c = await openPeer(context, 'c');
+    sent = 0;
+    await sync(c, b, { around: count });
+    assert.ok(sent < ofPull * 1.2, `${sent} bytes instead of ${ofPull}`);
+    assert.equal(pull.replicator.status.progress.completed, 500);
   });
 
   it('may be two databases in one process that are opened and closed in any order', async (context) => {
