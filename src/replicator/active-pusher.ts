@@ -35,8 +35,8 @@ export interface ActivePusherOptions {
   readonly pulled: Promise<void> | undefined;
   /** The remote's number in the documents' bookkeeping. */
   readonly remote: number;
-  /** Whether that bookkeeping may be believed: not after the checkpoints disagreed. */
-  readonly trustRemoteRevisions: boolean;
+  /** That bookkeeping may be believed at documents beyond this sequence. */
+  readonly trustedAfter: number;
   /** What was done before. */
   readonly done: SequenceSet;
   readonly observer: SessionObserver;
@@ -61,8 +61,6 @@ export class ActivePusher {
   readonly #underWay = new Map<string, StoredDocument | undefined>();
   /** Sequences that were read and are not done: under way, waiting, or put off. */
   readonly #pending = new Set<number>();
-  /** What is recorded of the remote at a document beyond this was recorded in this session. */
-  readonly #lastBefore: number;
   #position: number;
   #exhausted = false;
   /** Set when a one-shot push has read what it has to. */
@@ -73,7 +71,6 @@ export class ActivePusher {
 
   constructor(options: ActivePusherOptions) {
     this.#options = options;
-    this.#lastBefore = options.store.lastSequence;
     this.#position = options.done.firstMissing - 1;
     this.#feed = new LocalFeed(options.store, this.#position);
     this.#notes = new RemoteNotes(options.store, options.remote);
@@ -151,7 +148,7 @@ export class ActivePusher {
 
   /** What of a page has to be proposed; all the rest is done. */
   #select(page: readonly StoredDocument[]): Push[] {
-    const { done, trustRemoteRevisions, observer } = this.#options;
+    const { done, trustedAfter, observer } = this.#options;
     const pushes: Push[] = [];
     for (const document of page) {
       this.#position = document.sequence;
@@ -160,8 +157,7 @@ export class ActivePusher {
         this.#wait(document);
         continue;
       }
-      const isTrusted = trustRemoteRevisions || document.sequence > this.#lastBefore;
-      const parentID = isTrusted ? this.#remoteRevision(document) : undefined;
+      const parentID = document.sequence > trustedAfter ? this.#remoteRevision(document) : undefined;
       // A document in conflict is not pushed: its resolution will be a change of its own.
       if (parentID === document.revisionID || document.conflicts !== null) continue;
       this.#underWay.set(document.id, undefined);

@@ -19,6 +19,7 @@ import { readCollectionIndex, type CollectionIndex } from './collection-index.js
 import { InsertBacklog } from './insert-backlog.js';
 import { MessageChannel } from './message-channel.js';
 import { NO_HANDLER, reply } from './remote-errors.js';
+import { RemoteTrust } from './remote-trust.js';
 import { RevSender } from './rev-sender.js';
 import { SequenceSet } from './sequence-set.js';
 import type { DocumentProblem, SessionObserver } from './session-events.js';
@@ -51,6 +52,8 @@ interface ReplicatedCollection {
   readonly checkpointer: Checkpointer;
   index: CollectionIndex;
   start: Checkpoint;
+  /** Where it is pushed. */
+  trust: RemoteTrust | undefined;
   pusher: ActivePusher | undefined;
   puller: ActivePuller | undefined;
   /** Whether both sides have its checkpoint, or are about to. */
@@ -93,6 +96,7 @@ export class ActiveSession implements SessionObserver {
       checkpointer: new Checkpointer(this.#checkpointID(store), store, options.clock),
       index: undefined,
       start: { pushed: new SequenceSet(), pulled: undefined },
+      trust: undefined,
       isIntroduced: false,
       pusher: undefined,
       puller: undefined,
@@ -107,6 +111,7 @@ export class ActiveSession implements SessionObserver {
   async run(): Promise<void> {
     try {
       await this.#whileConnected(this.#open());
+      if (this.#options.pull) await this.#whileConnected(this.#resolveOldConflicts());
       await this.#whileConnected(this.#shakeHands());
       this.#options.onConnected();
       await this.#whileConnected(this.#start());
@@ -208,11 +213,14 @@ export class ActiveSession implements SessionObserver {
     const { checkpoint, agreed } = await collection.checkpointer.start(remote, this.#options.reset);
     collection.start = checkpoint;
     collection.isIntroduced = agreed;
-    if (this.#options.push) await this.#makePusher(collection, agreed);
+    if (this.#options.push) {
+      collection.trust = await RemoteTrust.load(collection.store, this.#options.remoteID, agreed);
+      await this.#makePusher(collection, collection.trust.after);
+    }
     if (this.#options.pull) await this.#makePuller(collection);
   }
 
-  async #makePusher(collection: ReplicatedCollection, trustRemoteRevisions: boolean): Promise<void> {
+  async #makePusher(collection: ReplicatedCollection, trustedAfter: number): Promise<void> {
     const { store, index, start } = collection;
     const remote = await store.remoteNumber(this.#options.remoteID);
     if (this.#channel.isEnded) return; // nobody would close what listens to commits
@@ -224,7 +232,7 @@ export class ActiveSession implements SessionObserver {
       continuous: this.#options.continuous,
       pulled: this.#options.pull ? collection.pulled.promise : undefined,
       remote,
-      trustRemoteRevisions,
+      trustedAfter,
       done: start.pushed,
       observer: this,
     });
@@ -245,7 +253,6 @@ export class ActiveSession implements SessionObserver {
   }
 
   async #start(): Promise<void> {
-    if (this.#options.pull) await this.#resolveOldConflicts();
     for (const { pusher, puller } of this.#collections) {
       if (pusher !== undefined) this.#runPusher(pusher);
       if (puller !== undefined) await puller.start();
@@ -346,12 +353,13 @@ export class ActiveSession implements SessionObserver {
   }
 
   async #saveAll(): Promise<void> {
-    for (const { checkpointer, pusher, puller, start, index } of this.#collections) {
+    for (const { checkpointer, pusher, puller, start, trust, index } of this.#collections) {
       const checkpoint = {
         pushed: pusher?.done ?? start.pushed,
         pulled: puller === undefined ? start.pulled : puller.position,
       };
       await checkpointer.save(checkpoint, this.#channel, index);
+      await trust?.settle(checkpoint.pushed);
     }
   }
 

@@ -457,6 +457,32 @@ describe('what a replication is about', LIMIT, () => {
     assert.deepEqual(await contents(reborn.metrics), await contents(a.metrics));
   });
 
+  it('reaches a peer that was erased as a whole, though the first session with it is cut off', async (context) => {
+    for (const ending of ['cut', 'stopped'] as const) {
+      const { a, b } = await twoPeers(context);
+      await fill(a.metrics, 3_000);
+      await sync(a, b, { type: 'push' });
+      const reborn = await openPeer(context, 'b');
+      const { replicator } = link(a, reborn, {
+        type: 'push',
+        maxAttempts: 1,
+        around: (connection) => (ending === 'cut' ? faulty(connection, { random, cutAfter: 1_000 }) : connection),
+      });
+      replicator.start();
+      if (ending === 'stopped') {
+        await whenChanged(reborn.metrics, async () => (await reborn.metrics.count()) > 0);
+        await replicator.stop();
+      }
+      await replicator.stopped();
+      assert.ok((await reborn.metrics.count()) < 3_000, 'the test does not test what it should');
+      await sync(a, reborn, { type: 'push' });
+      assert.deepEqual(await contents(reborn.metrics), await contents(a.metrics), ending);
+      // From then on nothing is in doubt any more.
+      const last = await sync(a, reborn, { type: 'push' });
+      assert.equal(last.replicator.status.progress.completed, 0);
+    }
+  });
+
   it('does not offer a peer what it has just been given by it', async (context) => {
     const { a, b } = await twoPeers(context);
     await fill(b.metrics, 500);
