@@ -159,7 +159,7 @@ export class ActivePuller {
     else this.#sequences.finish(requested.sequence);
     // Obsolete ones are followed by a newer announcement; only the others are worth a word.
     if (code !== 410) this.#problem(requested.id, error);
-    observer.finished(1);
+    if (!isPassing) observer.finished(1);
     this.#makeRoom();
     observer.progressed();
   }

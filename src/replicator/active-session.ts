@@ -9,7 +9,7 @@ import { deferred, type Clock, type Deferred, type JsonValue, type Logger, type 
 import type { BlipOptions, IncomingRequest } from '../blip/index.js';
 import type { ReplicationStore } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
-import { isHawserError } from '../errors.js';
+import { isHawserError, type HawserError } from '../errors.js';
 import { ActivePuller } from './active-puller.js';
 import { ActivePusher } from './active-pusher.js';
 import { agreeOnCollections } from './collection-agreement.js';
@@ -137,11 +137,9 @@ export class ActiveSession implements SessionObserver {
     await this.#channel.shutDown();
   }
 
+  /** Something is being transferred, or was put off: a session that leaves something to the next one is never idle. */
   get isBusy(): boolean {
-    return (
-      !this.#started ||
-      this.#collections.some(({ pusher, puller }) => !(pusher?.isIdle ?? true) || !(puller?.isIdle ?? true))
-    );
+    return !this.#isSettled || this.#putOff !== undefined;
   }
 
   /** Documents handled, and known of so far. */
@@ -305,15 +303,27 @@ export class ActiveSession implements SessionObserver {
 
   // Checkpoints and the end.
 
+  /** Everything that can be done in this session is done for now. */
+  get #isSettled(): boolean {
+    return (
+      this.#started &&
+      this.#collections.every(({ pusher, puller }) => (pusher?.isIdle ?? true) && (puller?.isIdle ?? true))
+    );
+  }
+
+  /** Why the remote could not give something now. */
+  get #putOff(): HawserError | undefined {
+    return this.#collections.find(({ puller }) => puller?.transientFailure !== undefined)?.puller?.transientFailure;
+  }
+
   #maybeFinish(): void {
-    if (!this.#started || this.isBusy || this.#isStopping) return;
+    if (!this.#isSettled || this.#isStopping) return;
     if (!this.#options.continuous && this.#pushesRunning > 0) return; // their last notes are being written
     void this.#save()
       .then(() => {
-        if (this.isBusy) return;
-        // What the remote could not give now is asked for again in a new session, when the replicator says so.
-        const put = this.#collections.find(({ puller }) => puller?.transientFailure !== undefined);
-        if (put !== undefined) this.failed(put.puller?.transientFailure);
+        if (!this.#isSettled) return;
+        // It is asked for again in a new session, when the replicator says so.
+        if (this.#putOff !== undefined) this.failed(this.#putOff);
         else if (!this.#options.continuous) this.#finished.resolve();
       })
       .catch((error: unknown) => this.failed(error));
