@@ -201,6 +201,29 @@ describe('a rev that an active peer sends', LIMIT, () => {
     await assertSound(served);
   });
 
+  it('may be very large, and lets other requests by', async (context) => {
+    const served = await serveCollections(context);
+    const order: string[] = [];
+    const note = (name: string) => (reply: RawReply) => void order.push(`${name} ${reply.error ?? 'ok'}`);
+    const text = Array.from({ length: 200_000 }, (_, index) => `${index * 7919}`).join(' ');
+    const all = [rev(served.raw, { id: 'large' }, JSON.stringify({ text })).then(note('large'))];
+    for (let index = 0; index < 50; index++) {
+      all.push(rev(served.raw, { id: `small${index}` }).then(note('small')));
+      all.push(proposals(served.raw, '[["x","1-aa"]]').then(note('proposal')));
+    }
+    await Promise.all(all);
+    assert.equal(new Set(order).size, 3);
+    assert.ok(order.indexOf('large ok') > order.lastIndexOf('proposal ok'), order.join());
+    assert.equal((await served.peer.metrics.get('large'))?.body.text, text);
+  });
+
+  it('is refused where it is larger than any document may be', async (context) => {
+    const served = await serveCollections(context);
+    const body = `{"a":"${'x'.repeat(20 * 1024 * 1024)}"}`;
+    assert.equal((await rev(served.raw, {}, body)).error, 'HTTP/413');
+    await assertSound(served);
+  });
+
   it('loses its reserved properties, and no others', async (context) => {
     const served = await serveCollections(context);
     const body = '{"_id":"x","a":{"_y":1},"_rev":"1-aa","_foo":[{"}":"{"}],"b":[1.0,9007199254740993]}';

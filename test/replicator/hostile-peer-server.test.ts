@@ -44,6 +44,10 @@ function feeding(feed: (peer: RawBlipPeer, collection: Record<string, string>) =
   } satisfies Record<string, RawHandler>;
 }
 
+function caughtUpOn(peer: RawBlipPeer, collection: Record<string, string>): void {
+  peer.notify({ Profile: 'changes', ...collection }, '[]');
+}
+
 /** Announces, sends what is asked for, and says that this was all. */
 async function announce(
   peer: RawBlipPeer,
@@ -538,6 +542,28 @@ describe('a pull from a passive peer', LIMIT, () => {
     assert.deepEqual(savedCheckpoint(server.raws[0]), { remote: 1 });
     assert.deepEqual(savedCheckpoint(server.raws[1]), { remote: 3 });
     assert.equal(await server.peer.metrics.count(), 3);
+  });
+
+  it('asks ever more seldom for what the peer cannot give, in a session that goes on', async (context) => {
+    const clock = new VirtualClock();
+    const server = await pulling(
+      context,
+      feeding(async (peer, collection) => {
+        if ((await peer.request({ Profile: 'changes', ...collection }, `[[1,"a","${A1}"]]`)).text !== '[[]]') return;
+        peer.notify({ Profile: 'norev', ...collection, id: 'a', rev: A1, sequence: '1', error: '503' });
+        caughtUpOn(peer, collection);
+      }),
+      { clock, continuous: true, maxAttempts: 5 },
+    );
+    const activities: string[] = [];
+    let failures = 0;
+    server.replicator.on('status', ({ activity }) => {
+      activities.push(activity);
+      if (activity === 'offline') void clock.advance(2 ** ++failures * 1_000);
+    });
+    assert.equal(await run(server), 'CONNECTION_UNAVAILABLE 10503');
+    assert.equal(server.raws.length, 5);
+    assert.equal(activities.includes('idle'), false);
   });
 
   it('settles a revision by its document where the peer confuses the sequence, or leaves it out', async (context) => {
