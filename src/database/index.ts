@@ -3,6 +3,7 @@ export { Blob, isBlobDictionary, type BlobDictionary } from './blob.js';
 export type { ChangesOptions, DocumentChange } from './change-feed.js';
 export { Collection, type CollectionChange } from './collection.js';
 export { Database, type DatabaseOptions, type DatabaseUser } from './database.js';
+export type { Conflict, ConflictResolver } from './conflict-resolver.js';
 export type { DeleteOptions, SaveConflict, SaveOptions } from './document-access.js';
 export { Document, type DocumentBody } from './document.js';
 export type { IncomingOutcome, IncomingResult, IncomingRevision } from './incoming.js';

@@ -19,6 +19,8 @@ export interface PeerListenerOptions {
   readonly authenticator?: ListenerAuthenticator;
   /** Peers may pull but not push. @default false */
   readonly readOnly?: boolean;
+  /** Send and take differences to what the other side has, instead of whole documents. @default false */
+  readonly enableDeltaSync?: boolean;
   /** Connections at a time; the next is answered 503 and tries again later. @default 1,000 */
   readonly maxConnections?: number;
   /** @default the database's */
@@ -96,6 +98,7 @@ export class PeerListener {
       'collections',
       'authenticator',
       'readOnly',
+      'enableDeltaSync',
       'maxConnections',
       'logger',
       'clock',
@@ -138,9 +141,13 @@ export class PeerListener {
       connection,
       collections: this.collections,
       readOnly: this.#options.readOnly ?? false,
+      enableDeltaSync: this.#options.enableDeltaSync ?? false,
+      clock: this.clock,
       logger: this.logger,
       onChange: () => this.#sessionChanged(entry),
-      onProblem: (problem) => this.#emitter.emit('document-problem', problem),
+      onDocument: ({ error, ...outcome }) => {
+        if (error !== undefined) this.#emitter.emit('document-problem', { ...outcome, error });
+      },
       onError: (error) => this.#report(error),
     });
     const entry: Peer = { ...peer, connection, session, ended: Promise.resolve(), activity: 'idle' };

@@ -12,26 +12,26 @@ import { HawserError, isHawserError } from '../errors.js';
 import { generationOf, possibleAncestors } from '../revision/index.js';
 import { branchesOf } from './known-branches.js';
 import { parseChanges, parseJsonBody, type AnnouncedChange } from './change-entries.js';
+import type { CollectionRules } from './collection-configuration.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
-import type { InsertBacklog } from './insert-backlog.js';
-import type { MessageChannel } from './message-channel.js';
 import { DELTA_REFUSED, errorToReply, isTransientStatus, remoteErrorToHawser, reply } from './remote-errors.js';
 import { RemoteSequences } from './remote-sequences.js';
 import { isDelta, isFaultOfRevision, readRevision, refuseBlobs, sequenceOf } from './rev-message.js';
-import type { SessionObserver } from './session-events.js';
+import { NO_FLAGS } from './session-events.js';
+import type { SessionServices } from './session-services.js';
 import { CHANGES_BATCH, MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS, MAX_UNANSWERED_CHANGES } from './tuning.js';
 import { Window } from './window.js';
 
-export interface ActivePullerOptions {
+export interface ActivePullerOptions extends SessionServices {
   readonly store: ReplicationStore;
-  readonly channel: MessageChannel;
+  readonly rules: CollectionRules;
+  /** Purge documents to which the remote says that access was lost. */
+  readonly autoPurge: boolean;
   readonly collection: CollectionIndex;
   readonly continuous: boolean;
   /** The position of the checkpoint, as JSON text. */
   readonly since: string | undefined;
   readonly remote: number;
-  readonly backlog: InsertBacklog;
-  readonly observer: SessionObserver;
 }
 
 export class ActivePuller {
@@ -275,7 +275,8 @@ export class ActivePuller {
   }
 
   #problem(documentID: string, error: HawserError): void {
-    this.#options.observer.problem({ collection: this.#options.store.name, documentID, isPush: false, error });
+    const { observer, store } = this.#options;
+    observer.document({ collection: store.name, documentID, isPush: false, flags: NO_FLAGS, error });
   }
 }
 

@@ -11,21 +11,20 @@ import { remoteRevision, splitHistory, type ReplicationStore } from '../database
 import { HawserError } from '../errors.js';
 import type { StoredDocument } from '../storage/index.js';
 import { parseProposalReply, type ProposalAnswer } from './change-entries.js';
+import type { CollectionRules } from './collection-configuration.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import { LocalFeed } from './local-feed.js';
-import type { MessageChannel } from './message-channel.js';
 import { isError, isTransientReply, isTransientStatus, remoteErrorToHawser } from './remote-errors.js';
 import { RemoteNotes } from './remote-notes.js';
-import type { RevSender } from './rev-sender.js';
 import { SequenceSet } from './sequence-set.js';
-import type { SessionObserver } from './session-events.js';
+import { DELETED, NO_FLAGS } from './session-events.js';
+import type { SessionServices } from './session-services.js';
 import { MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS, MAX_UNANSWERED_LISTS } from './tuning.js';
 import { Window } from './window.js';
 
-export interface ActivePusherOptions {
+export interface ActivePusherOptions extends SessionServices {
   readonly store: ReplicationStore;
-  readonly channel: MessageChannel;
-  readonly sender: RevSender;
+  readonly rules: CollectionRules;
   readonly collection: CollectionIndex;
   readonly continuous: boolean;
   /**
@@ -39,7 +38,6 @@ export interface ActivePusherOptions {
   readonly trustedAfter: number;
   /** What was done before. */
   readonly done: SequenceSet;
-  readonly observer: SessionObserver;
 }
 
 /** A revision under way. */
@@ -282,10 +280,11 @@ export class ActivePusher {
   /** Refused for good: not tried again until the document changes. */
   #refused(document: StoredDocument, error: RemoteError): void {
     const conflict = isError(error, 'HTTP', 409) || isError(error, 'LiteCore', 8);
-    this.#options.observer.problem({
+    this.#options.observer.document({
       collection: this.#options.store.name,
       documentID: document.id,
       isPush: true,
+      flags: document.deleted ? DELETED : NO_FLAGS,
       error: conflict
         ? new HawserError('DOCUMENT_CONFLICT', `the peer has another revision of "${document.id}"`, {
             domain: 'WebSocket',

@@ -13,6 +13,7 @@ import { isHawserError, type HawserError } from '../errors.js';
 import { ActivePuller } from './active-puller.js';
 import { ActivePusher } from './active-pusher.js';
 import { agreeOnCollections } from './collection-agreement.js';
+import type { CollectionRules } from './collection-configuration.js';
 import { checkpointID, type Checkpoint } from './checkpoint.js';
 import { Checkpointer } from './checkpointer.js';
 import { readCollectionIndex, type CollectionIndex } from './collection-index.js';
@@ -22,15 +23,18 @@ import { NO_HANDLER, reply } from './remote-errors.js';
 import { RemoteTrust } from './remote-trust.js';
 import { RevSender } from './rev-sender.js';
 import { SequenceSet } from './sequence-set.js';
-import type { DocumentProblem, SessionObserver } from './session-events.js';
+import type { ReplicatedDocument, SessionObserver } from './session-events.js';
+import type { SessionServices } from './session-services.js';
 import { CHECKPOINT_INTERVAL_MS } from './tuning.js';
 
 export interface ActiveSessionOptions {
   readonly connection: MessageEndpointConnection;
-  readonly stores: readonly ReplicationStore[];
+  readonly collections: readonly { readonly store: ReplicationStore; readonly rules: CollectionRules }[];
   readonly push: boolean;
   readonly pull: boolean;
   readonly continuous: boolean;
+  /** Purge documents to which the remote says that access was lost. */
+  readonly autoPurge: boolean;
   readonly remoteID: string;
   /** How long opening the connection may take, in milliseconds. */
   readonly connectTimeoutMs: number;
@@ -43,12 +47,13 @@ export interface ActiveSessionOptions {
   readonly onConnected: () => void;
   /** After each change of what `isBusy` or `progress` say. */
   readonly onChange: () => void;
-  readonly onProblem: (problem: DocumentProblem) => void;
+  readonly onDocument: (outcome: ReplicatedDocument) => void;
 }
 
 /** A collection on this connection. */
 interface ReplicatedCollection {
   readonly store: ReplicationStore;
+  readonly rules: CollectionRules;
   readonly checkpointer: Checkpointer;
   index: CollectionIndex;
   start: Checkpoint;
@@ -66,7 +71,7 @@ export class ActiveSession implements SessionObserver {
   readonly #options: ActiveSessionOptions;
   readonly #channel: MessageChannel;
   readonly #backlog = new InsertBacklog();
-  readonly #sender: RevSender;
+  readonly #services: SessionServices;
   readonly #collections: ReplicatedCollection[];
   readonly #failure = deferred<never>();
   readonly #finished = deferred();
@@ -90,9 +95,18 @@ export class ActiveSession implements SessionObserver {
       readingGate: () => this.#backlog.gate(),
       logger: options.logger,
     });
-    this.#sender = new RevSender(this.#channel);
-    this.#collections = options.stores.map((store) => ({
+    this.#services = {
+      channel: this.#channel,
+      backlog: this.#backlog,
+      sender: new RevSender(this.#channel),
+      observer: this,
+      clock: options.clock,
+      logger: options.logger,
+      deltas: true,
+    };
+    this.#collections = options.collections.map(({ store, rules }) => ({
       store,
+      rules,
       checkpointer: new Checkpointer(this.#checkpointID(store), store, options.clock),
       index: undefined,
       start: { pushed: new SequenceSet(), pulled: undefined },
@@ -158,8 +172,8 @@ export class ActiveSession implements SessionObserver {
     this.#progress = { ...this.#progress, completed: this.#progress.completed + count };
   }
 
-  problem(problem: DocumentProblem): void {
-    this.#options.onProblem(problem);
+  document(outcome: ReplicatedDocument): void {
+    this.#options.onDocument(outcome);
   }
 
   progressed(): void {
@@ -219,34 +233,33 @@ export class ActiveSession implements SessionObserver {
   }
 
   async #makePusher(collection: ReplicatedCollection, trustedAfter: number): Promise<void> {
-    const { store, index, start } = collection;
+    const { store, rules, index, start } = collection;
     const remote = await store.remoteNumber(this.#options.remoteID);
     if (this.#channel.isEnded) return; // nobody would close what listens to commits
     collection.pusher = new ActivePusher({
+      ...this.#services,
       store,
-      channel: this.#channel,
-      sender: this.#sender,
+      rules,
       collection: index,
       continuous: this.#options.continuous,
       pulled: this.#options.pull ? collection.pulled.promise : undefined,
       remote,
       trustedAfter,
       done: start.pushed,
-      observer: this,
     });
   }
 
   async #makePuller(collection: ReplicatedCollection): Promise<void> {
-    const { store, index, start } = collection;
+    const { store, rules, index, start } = collection;
     collection.puller = new ActivePuller({
+      ...this.#services,
       store,
-      channel: this.#channel,
+      rules,
+      autoPurge: this.#options.autoPurge,
       collection: index,
       continuous: this.#options.continuous,
       since: start.pulled,
       remote: await store.remoteNumber(this.#options.remoteID),
-      backlog: this.#backlog,
-      observer: this,
     });
   }
 

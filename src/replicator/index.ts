@@ -7,4 +7,5 @@ export {
   type ReplicatorStatus,
 } from './replicator.js';
 export { checkCollections, type ReplicatorConfiguration, type ReplicatorOptions } from './replicator-options.js';
-export type { DocumentProblem } from './session-events.js';
+export type { DocumentProblem, ReplicatedDocument } from './session-events.js';
+export type { CollectionConfiguration, DocumentFlags, ReplicationFilter } from './collection-configuration.js';

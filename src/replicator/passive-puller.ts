@@ -17,23 +17,21 @@ import {
   type AnnouncedChange,
   type ProposedChange,
 } from './change-entries.js';
-import type { InsertBacklog } from './insert-backlog.js';
+import type { CollectionIndex } from './collection-index.js';
 import { branchesOf } from './known-branches.js';
-import type { MessageChannel } from './message-channel.js';
 import { DELTA_REFUSED, errorToReply, reply } from './remote-errors.js';
 import { isDelta, isFaultOfRevision, readRevision, refuseBlobs } from './rev-message.js';
 import type { SequenceSet } from './sequence-set.js';
-import type { SessionObserver } from './session-events.js';
+import { NO_FLAGS } from './session-events.js';
+import type { SessionServices } from './session-services.js';
 import { MAX_HISTORY_ON_WIRE } from './tuning.js';
 import { Window } from './window.js';
 
-export interface PassivePullerOptions {
+export interface PassivePullerOptions extends SessionServices {
   readonly store: ReplicationStore;
-  readonly channel: MessageChannel;
-  readonly backlog: InsertBacklog;
+  readonly collection: CollectionIndex;
   /** Gets the sequences that the peer's revisions take here. */
   readonly fromPeer: SequenceSet;
-  readonly observer: SessionObserver;
 }
 
 export class PassivePuller {
@@ -152,7 +150,7 @@ export class PassivePuller {
       return undefined;
     } catch (error) {
       if (isHawserError(error) && isFaultOfRevision(error)) {
-        observer.problem({ collection: store.name, documentID, isPush: false, error });
+        observer.document({ collection: store.name, documentID, isPush: false, flags: NO_FLAGS, error });
       } else {
         observer.failed(error);
       }

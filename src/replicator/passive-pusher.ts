@@ -8,18 +8,15 @@ import type { StoredDocument } from '../storage/index.js';
 import { parseChangesReply } from './change-entries.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import { LocalFeed } from './local-feed.js';
-import type { MessageChannel } from './message-channel.js';
 import { remoteErrorToHawser } from './remote-errors.js';
-import type { RevSender } from './rev-sender.js';
 import type { SequenceSet } from './sequence-set.js';
-import type { SessionObserver } from './session-events.js';
+import { DELETED, NO_FLAGS } from './session-events.js';
+import type { SessionServices } from './session-services.js';
 import { MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS, MAX_UNANSWERED_LISTS } from './tuning.js';
 import { Window } from './window.js';
 
-export interface PassivePusherOptions {
+export interface PassivePusherOptions extends SessionServices {
   readonly store: ReplicationStore;
-  readonly channel: MessageChannel;
-  readonly sender: RevSender;
   readonly collection: CollectionIndex;
   readonly since: number;
   readonly continuous: boolean;
@@ -29,7 +26,8 @@ export interface PassivePusherOptions {
   readonly documentIDs: ReadonlySet<string> | undefined;
   /** Sequences that this very peer has written: it is not told of them. */
   readonly fromPeer: SequenceSet;
-  readonly observer: SessionObserver;
+  /** The peer takes the current revision where the one it asked for is gone (specification 3.9.4). */
+  readonly sendReplacementRevs: boolean;
 }
 
 export class PassivePusher {
@@ -139,7 +137,8 @@ export class PassivePusher {
       if (reply.error !== undefined) {
         // The puller keeps account of what it could not take; nothing is sent again on our own.
         const error = remoteErrorToHawser(`the revision of "${document.id}"`, reply.error);
-        observer.problem({ collection: store.name, documentID: document.id, isPush: true, error });
+        const flags = document.deleted ? DELETED : NO_FLAGS;
+        observer.document({ collection: store.name, documentID: document.id, isPush: true, flags, error });
       }
     } catch (error) {
       observer.failed(error); // of no consequence where the connection ended

@@ -2,7 +2,7 @@
  * One connection of an active peer to us, from its first message to its end (specification 3, 9.7, D.5). It answers; it
  * starts nothing but the feeds it is asked for, and it never reconnects.
  */
-import { fromUtf8, utf8, type JsonValue, type Logger } from '../base/index.js';
+import { fromUtf8, utf8, type Clock, type JsonValue, type Logger } from '../base/index.js';
 import type { BlipOptions, IncomingRequest } from '../blip/index.js';
 import { DEFAULT_NAME, ReplicationStore, type Collection } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
@@ -16,7 +16,8 @@ import { PassivePusher } from './passive-pusher.js';
 import { errorToReply, NO_HANDLER, reply } from './remote-errors.js';
 import { RevSender } from './rev-sender.js';
 import { SequenceSet } from './sequence-set.js';
-import type { DocumentProblem, SessionObserver } from './session-events.js';
+import type { ReplicatedDocument, SessionObserver } from './session-events.js';
+import type { SessionServices } from './session-services.js';
 import { MAX_JSON_BODY } from './tuning.js';
 
 export interface PassiveSessionOptions {
@@ -24,11 +25,14 @@ export interface PassiveSessionOptions {
   readonly collections: readonly Collection<never>[];
   /** Refuse everything that would change a document here. */
   readonly readOnly: boolean;
+  /** Take and send deltas (specification 7.1). */
+  readonly enableDeltaSync: boolean;
   readonly blip?: BlipOptions;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** After each change of what `isBusy` or `progress` say. */
   readonly onChange?: () => void;
-  readonly onProblem?: (problem: DocumentProblem) => void;
+  readonly onDocument?: (outcome: ReplicatedDocument) => void;
   /** Trouble on our side, such as a full disk. */
   readonly onError?: (error: unknown) => void;
 }
@@ -46,7 +50,7 @@ export class PassiveSession implements SessionObserver {
   readonly #options: PassiveSessionOptions;
   readonly #channel: MessageChannel;
   readonly #backlog = new InsertBacklog();
-  readonly #sender: RevSender;
+  readonly #services: SessionServices;
   /** How messages name collections: settled by the first successful one. */
   #mode: 'undecided' | 'collections' | 'legacy' = 'undecided';
   #collections: (ServedCollection | undefined)[] = [];
@@ -61,7 +65,15 @@ export class PassiveSession implements SessionObserver {
       readingGate: () => this.#backlog.gate(),
       logger: options.logger,
     });
-    this.#sender = new RevSender(this.#channel);
+    this.#services = {
+      channel: this.#channel,
+      backlog: this.#backlog,
+      sender: new RevSender(this.#channel),
+      observer: this,
+      clock: options.clock,
+      logger: options.logger,
+      deltas: options.enableDeltaSync,
+    };
   }
 
   /** Opens the connection and serves it; resolves when it is over, to the reason if there is one. Never rejects. */
@@ -105,8 +117,8 @@ export class PassiveSession implements SessionObserver {
     this.#progress = { ...this.#progress, completed: this.#progress.completed + count };
   }
 
-  problem(problem: DocumentProblem): void {
-    this.#options.onProblem?.(problem);
+  document(outcome: ReplicatedDocument): void {
+    this.#options.onDocument?.(outcome);
   }
 
   progressed(): void {
@@ -230,16 +242,15 @@ export class PassiveSession implements SessionObserver {
     if (served.pusher !== undefined) return; // one feed a collection, as in a Couchbase Lite core (0.4.12)
     const since = properties.integer('since') ?? 0;
     served.pusher = new PassivePusher({
+      ...this.#services,
       store: served.store,
-      channel: this.#channel,
-      sender: this.#sender,
       collection: served.index,
       since: since > 0 ? since : 0,
       continuous: properties.boolean('continuous'),
       activeOnly: properties.boolean('activeOnly'),
       documentIDs: documentIDsOf(request),
       fromPeer: served.fromPeer,
-      observer: this,
+      sendReplacementRevs: properties.boolean('sendReplacementRevs'),
     });
     void served.pusher.run().catch((error: unknown) => this.#endFeed(error));
   }
@@ -299,13 +310,7 @@ export class PassiveSession implements SessionObserver {
     if (collection === undefined) return undefined;
     const store = new ReplicationStore(collection);
     const fromPeer = new SequenceSet();
-    const puller = new PassivePuller({
-      store,
-      channel: this.#channel,
-      backlog: this.#backlog,
-      fromPeer,
-      observer: this,
-    });
+    const puller = new PassivePuller({ ...this.#services, store, collection: index, fromPeer });
     return { store, index, puller, fromPeer, pusher: undefined };
   }
 }

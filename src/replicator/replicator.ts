@@ -12,6 +12,7 @@ import { ReplicationStore } from '../database/index.js';
 import type { ConnectOptions } from '../endpoint/index.js';
 import { HawserError, isHawserError } from '../errors.js';
 import { ActiveSession } from './active-session.js';
+import { NO_RULES } from './collection-configuration.js';
 import { configure, type ReplicatorConfiguration, type ReplicatorOptions } from './replicator-options.js';
 import { retryDelayMs, shouldRetry, type RetryLimits } from './retry-policy.js';
 import type { DocumentProblem } from './session-events.js';
@@ -159,10 +160,11 @@ export class Replicator {
     if (run.stopping) return;
     const session = new ActiveSession({
       connection: config.target.createConnection(this.#connectOptions()),
-      stores: this.#stores,
+      collections: this.#stores.map((store) => ({ store, rules: NO_RULES })),
       push: config.type !== 'pull',
       pull: config.type !== 'push',
       continuous: config.continuous,
+      autoPurge: true,
       remoteID: config.target.remoteID,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       reset,
@@ -173,7 +175,9 @@ export class Replicator {
         this.#setStatus({ ...this.#status, activity: 'busy', error: undefined });
       },
       onChange: () => this.#sessionChanged(),
-      onProblem: (problem) => this.#emitter.emit('document-problem', problem),
+      onDocument: ({ error, ...outcome }) => {
+        if (error !== undefined) this.#emitter.emit('document-problem', { ...outcome, error });
+      },
     });
     this.#session = session;
     try {

@@ -1,0 +1,17 @@
+/** What all parts of one session share. */
+import type { Clock, Logger } from '../base/index.js';
+import type { InsertBacklog } from './insert-backlog.js';
+import type { MessageChannel } from './message-channel.js';
+import type { RevSender } from './rev-sender.js';
+import type { SessionObserver } from './session-events.js';
+
+export interface SessionServices {
+  readonly channel: MessageChannel;
+  readonly backlog: InsertBacklog;
+  readonly sender: RevSender;
+  readonly observer: SessionObserver;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Whether deltas are taken, and sent to a peer that takes them (specification 7.1). */
+  readonly deltas: boolean;
+}
