@@ -1,10 +1,11 @@
 /**
  * Runs the tests with Node's own runner. It lists the files itself, since `node --test` takes no glob before Node 21.
  *
- *   node scripts/run-tests.mjs [--fast] [--concurrency=N] [FILTER ...]
+ *   node scripts/run-tests.mjs [--fast | --long] [--concurrency=N] [FILTER ...]
  *
  * A FILTER is a part of a path (`blip`, `test/storage/`); without one every test/**\/*.test.ts runs. `--fast` leaves out
  * what needs sockets, processes, dist/ or patience: test/integration, test/house/exports and files named *.slow.test.ts.
+ * Files named *.long.test.ts take minutes and run with `--long` alone, which runs nothing else.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -15,20 +16,23 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const NOT_FAST = /^test\/integration\/|^test\/house\/exports\.test\.ts$|\.slow\.test\.ts$/;
 
 let fast = false;
+let long = false;
 // Test files are mostly busy, not waiting: more of them than cores only makes the slow ones slower.
 let concurrency = Math.min(availableParallelism(), 4);
 const filters = [];
 for (const argument of process.argv.slice(2)) {
   const count = /^--concurrency=([1-9]\d*)$/.exec(argument)?.[1];
   if (argument === '--fast') fast = true;
+  else if (argument === '--long') long = true;
   else if (count !== undefined) concurrency = Number(count);
-  else if (argument.startsWith('-')) fail(`Unknown option ${argument} (known: --fast, --concurrency=N).`);
+  else if (argument.startsWith('-')) fail(`Unknown option ${argument} (known: --fast, --long, --concurrency=N).`);
   else filters.push(argument.replace(/^\.\//, ''));
 }
 
 const files = readdirSync(`${root}test`, { recursive: true })
   .map((path) => `test/${path.replaceAll('\\', '/')}`)
   .filter((path) => path.endsWith('.test.ts'))
+  .filter((path) => path.endsWith('.long.test.ts') === long)
   .filter((path) => !fast || !NOT_FAST.test(path))
   .filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)))
   .sort();
