@@ -9,5 +9,19 @@ export * from './varint.js';
 export * from './json-canonical.js';
 export * from './json-check.js';
 export * from './json-parse.js';
+export * from './json-text-tree.js';
 export * from './json-value.js';
 export * from './json-write.js';
+export {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COMMA,
+  JsonCursor,
+  MINUS,
+  NINE,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  ZERO,
+} from './json-cursor.js';
+export { canonicalNumber } from './json-number.js';
