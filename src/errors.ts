@@ -83,6 +83,16 @@ export const ERRORS = {
     4,
     'The generations of a revision and its ancestors must fall by one.',
   ),
+  DELTA_INVALID: kind(
+    'CouchbaseLite',
+    32,
+    'The delta does not fit the revision it was made for: the peer sends the whole revision instead.',
+  ),
+  DELTA_BASE_UNKNOWN: kind(
+    'CouchbaseLite',
+    31,
+    'The revision that the delta builds on is not stored here: the peer sends the whole revision instead.',
+  ),
 
   // Database and collections
   COLLECTION_NAME_INVALID: kind('CouchbaseLite', 9, 'Use 1 to 251 of A-Z a-z 0-9 _ - %, not beginning with _ or %.'),
@@ -163,7 +173,11 @@ export const ERRORS = {
     11008,
     'The peer left more than maxOpenRequests of its requests unfinished.',
   ),
-  BLIP_BUFFER_FULL: kind('WebSocket', 11009, 'Unfinished messages of the peer exceed maxBufferedBytes.'),
+  BLIP_BUFFER_FULL: kind(
+    'WebSocket',
+    11009,
+    'The peer left too much unfinished, or does not read what it asked for: is it still the program you expect?',
+  ),
   BLIP_CLOSED: kind('WebSocket', 11006, 'The connection has ended; the request was not answered.', true),
   BLIP_REMOTE_ERROR: kind('CouchbaseLite', 26, 'The peer answered a request with an error.'),
 
@@ -282,10 +296,26 @@ export const ERRORS = {
   // Replication
   REPLICATION_PROTOCOL_ERROR: kind('CouchbaseLite', 26, 'The peer broke the rules of the replication protocol.'),
   REPLICATION_REMOTE_ERROR: kind('CouchbaseLite', 26, 'The peer answered with the error in the message.'),
-  REPLICATION_BLOBS_UNSUPPORTED: kind(
+  REPLICATION_PULL_ONLY: kind(
     'CouchbaseLite',
     19,
-    'This version does not transfer blobs yet: the document stays where it is and is offered again later.',
+    'A replicator that only pulls has nothing that waits to be pushed: ask one that pushes.',
+  ),
+  FILTER_FAILED: kind(
+    'CouchbaseLite',
+    10,
+    'Correct the filter: the document is offered again when the replicator starts the next time.',
+  ),
+  CONFLICT_RESOLVER_FAILED: kind(
+    'CouchbaseLite',
+    10,
+    'Correct the conflict resolver: the conflict waits and is taken up when a replicator starts the next time.',
+  ),
+  REPLICATION_BACKLOG_FULL: kind(
+    'Hawser',
+    4,
+    'Too many received revisions wait for their blobs: this one is offered again later.',
+    true,
   ),
   REPLICATION_PEER_SILENT: kind(
     'Network',

@@ -1,0 +1,2 @@
+export { applyDelta, type DeltaLimits } from './apply.js';
+export { createDelta } from './create.js';
