@@ -27,6 +27,7 @@ import {
   ReceivedRequest,
   type RemoteError,
   SentRequest,
+  type StreamedMessage,
 } from './message.js';
 import { type BlipOptions, type ResolvedBlipOptions, resolveOptions } from './options.js';
 import { Outbox } from './outbox.js';
@@ -55,7 +56,7 @@ export class BlipConnection {
   sendRequest(request: OutgoingRequest): SentRequest {
     this.#checkOpen();
     checkMessage(request);
-    const sent = new SentRequest(request.noReply === true);
+    const sent = new SentRequest(request.noReply === true, request.maxStreamedBytes);
     const options = { number: 0, urgent: request.urgent === true, request: sent };
     this.#outbox.add(new OutgoingTransfer(REQUEST, request, options));
     return sent;
@@ -63,10 +64,10 @@ export class BlipConnection {
 
   /**
    * Queues the answer to a request, by default an empty one, with the request's urgency. Answers may be given in any
-   * order. Throws as {@link sendRequest}, and `ARGUMENT_INVALID` for a request that wants no reply, was answered, or came
+   * order. After each piece of a streamed body, and its end, call {@link pollFrame} again. Throws as {@link sendRequest}, and `ARGUMENT_INVALID` for a request that wants no reply, was answered, or came
    * from another connection.
    */
-  sendResponse(to: IncomingRequest, message: OutgoingMessage = EMPTY_SUCCESS): void {
+  sendResponse(to: IncomingRequest, message: OutgoingMessage | StreamedMessage = EMPTY_SUCCESS): void {
     this.#answer(RESPONSE, to, message);
   }
 
@@ -84,7 +85,8 @@ export class BlipConnection {
   }
 
   /**
-   * Takes one frame from the peer, and its memory with it. Returns the messages that are complete now. Every
+   * Takes one frame from the peer, and its memory with it. Returns the messages that are complete now, and what came of a
+   * response that is read as a stream (`head`, any number of `part`, `end`, in this order). Every
    * error of the peer is fatal: it is thrown with its code once, and from then on the connection throws `BLIP_CLOSED`.
    * Call {@link pollFrame} afterwards: there may be something to acknowledge, or a message to go on with.
    */
@@ -92,10 +94,9 @@ export class BlipConnection {
     this.#checkOpen();
     if (!(frame instanceof Uint8Array)) throw new HawserError('ARGUMENT_INVALID', 'A frame must be a Uint8Array');
     try {
-      const event = this.#handleFrame(
+      return this.#handleFrame(
         Buffer.isBuffer(frame) ? frame : Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength),
       );
-      return event === undefined ? [] : [event];
     } catch (error) {
       this.close();
       throw error;
@@ -113,10 +114,29 @@ export class BlipConnection {
     if (acknowledgement !== undefined) return acknowledgement;
     const message = this.#outbox.next();
     if (message === undefined) return undefined;
-    const before = message.remaining;
+    const before = message.available;
     const frame = this.#writer.write(message, this.#outbox.frameBudget(message));
-    this.#outbox.settle(message, before - message.remaining);
+    this.#outbox.settle(message, before - message.available);
     return frame;
+  }
+
+  /**
+   * The reader of a streamed response has dealt with `bytes` more of its body. Only that is acknowledged, so the peer stops
+   * at 128,000 bytes if the reader does; call {@link pollFrame} afterwards. Throws `ARGUMENT_INVALID` for more bytes than
+   * the reader was given; nothing happens after the last of them, and on a connection that has ended.
+   */
+  consumed(request: SentRequest, bytes: number): void {
+    if (!this.#closed) this.#inbox.consumed(request, bytes);
+  }
+
+  /** Bytes of streamed responses that their readers were given and have not dealt with. */
+  get unreadBytes(): number {
+    return this.#inbox.unreadBytes;
+  }
+
+  /** Messages of which something is in no frame yet. */
+  get queuedMessages(): number {
+    return this.#outbox.queuedMessages;
   }
 
   /** Bytes of queued messages, before compression, that are in no frame yet: what waits for the medium or for the peer. */
@@ -134,7 +154,7 @@ export class BlipConnection {
     this.#writer.close();
   }
 
-  #answer(type: number, to: IncomingRequest, message: OutgoingMessage): void {
+  #answer(type: number, to: IncomingRequest, message: OutgoingMessage | StreamedMessage): void {
     this.#checkOpen();
     if (!(to instanceof ReceivedRequest)) {
       throw new HawserError('ARGUMENT_INVALID', 'Only a request that was received can be answered');
@@ -145,7 +165,7 @@ export class BlipConnection {
     this.#outbox.add(transfer);
   }
 
-  #handleFrame(frame: Buffer): BlipEvent | undefined {
+  #handleFrame(frame: Buffer): BlipEvent[] {
     if (frame.length > this.#options.maxFrameSize) {
       throw new HawserError(
         'BLIP_FRAME_TOO_LARGE',
@@ -155,7 +175,7 @@ export class BlipConnection {
     const header = readFrameHeader(frame);
     if (header.type === REQUEST_ACK || header.type === RESPONSE_ACK) {
       this.#outbox.acknowledge(header.type === RESPONSE_ACK, header.number, readAcknowledgement(frame, header));
-      return undefined;
+      return [];
     }
     return this.#inbox.handlePayload(header, this.#reader.read(frame, header));
   }

@@ -24,7 +24,7 @@ export class FrameWriter {
   /** The next frame of `message`, at most `budget` bytes long, in memory of its own. */
   write(message: OutgoingTransfer, budget: number): Buffer {
     const room = budget - frameHeaderLength(message.number) - CHECKSUM_LENGTH;
-    const deflater = message.compressed && message.remaining >= MIN_COMPRESSED ? this.#openDeflater() : undefined;
+    const deflater = message.compressed && message.available >= MIN_COMPRESSED ? this.#openDeflater() : undefined;
     const frame =
       deflater === undefined ? this.#writePlain(message, room) : this.#writeCompressed(message, room, deflater);
     frame.writeUInt32BE(this.#checksum, frame.length - CHECKSUM_LENGTH);
@@ -39,21 +39,21 @@ export class FrameWriter {
   }
 
   #writePlain(message: OutgoingTransfer, room: number): Buffer {
-    const length = Math.min(message.remaining, room);
+    const length = Math.min(message.available, room);
     const start = frameHeaderLength(message.number);
     const frame = Buffer.allocUnsafe(start + length + CHECKSUM_LENGTH);
     message.take(frame, start, length);
-    writeFrameHeader(frame, message.number, message.flags | (message.remaining > 0 ? MORE_COMING : 0));
+    writeFrameHeader(frame, message.number, message.flags | (message.isComplete ? 0 : MORE_COMING));
     this.#checksum = crc32(frame.subarray(start, start + length), this.#checksum);
     return frame;
   }
 
   #writeCompressed(message: OutgoingTransfer, room: number, deflater: Deflater): Buffer {
     const { piece, packed } = (sharedScratch ??= makeScratch());
-    const length = Math.min(message.remaining, deflater.capacity(room), piece.length);
+    const length = Math.min(message.available, deflater.capacity(room), piece.length);
     message.take(piece, 0, length);
     this.#checksum = crc32(piece.subarray(0, length), this.#checksum);
-    const flags = message.flags | COMPRESSED | (message.remaining > 0 ? MORE_COMING : 0);
+    const flags = message.flags | COMPRESSED | (message.isComplete ? 0 : MORE_COMING);
     const end = deflater.deflate(piece, length, packed, writeFrameHeader(packed, message.number, flags));
     const frame = Buffer.allocUnsafe(end + CHECKSUM_LENGTH);
     packed.copy(frame, 0, 0, end);

@@ -2,7 +2,9 @@
  * Incoming payloads become messages again: numbering, assembly, limits and acknowledgements (specification 2.4, 2.8). Knows
  * nothing of checksums and compression, and answers nothing by itself.
  */
+import { checkInteger } from '../base/index.js';
 import { HawserError } from '../errors.js';
+import { Consumption } from './consumption.js';
 import {
   acknowledgementFrame,
   ERROR_RESPONSE,
@@ -33,8 +35,10 @@ export class Inbox {
   /** Begun and not complete. */
   readonly #requests = new Map<number, IncomingTransfer>();
   readonly #responses = new Map<number, IncomingTransfer>();
-  /** Bytes of them. */
+  /** Bytes of them, and the cost of what the readers of streamed responses have not taken. */
   #buffered = 0;
+  /** Responses that are read as streams, until they have ended and everything has been taken. */
+  readonly #streams = new Map<SentRequest, { readonly message: IncomingTransfer; readonly consumption: Consumption }>();
   /** What to acknowledge, by message: a later count replaces an earlier one that has not been sent. */
   readonly #acknowledgements = new Map<IncomingTransfer, number>();
 
@@ -45,14 +49,18 @@ export class Inbox {
   }
 
   /**
-   * The payload of a request or a response. Returns what is complete now. Throws `BLIP_NUMBER_INVALID`,
+   * The payload of a request or a response. Returns what is complete now, or came of a streamed body. Throws `BLIP_NUMBER_INVALID`,
    * `BLIP_RESPONSE_UNEXPECTED`, `BLIP_PROPERTIES_…` and those of the limits.
    */
-  handlePayload(header: FrameHeader, payload: FramePayload): BlipEvent | undefined {
+  handlePayload(header: FrameHeader, payload: FramePayload): BlipEvent[] {
     const isRequest = header.type === REQUEST;
     const unfinished = isRequest ? this.#requests : this.#responses;
     const known = unfinished.get(header.number);
     const message = known ?? (isRequest ? this.#beginRequest(header) : this.#beginResponse(header));
+    const isLast = (header.flags & MORE_COMING) === 0;
+    if (message.answers !== undefined && message.maxStreamedBytes !== undefined) {
+      return this.#handleStreamed(message, message.answers, message.maxStreamedBytes, payload, isLast);
+    }
 
     if (message.size + payload.bytes.length > this.#limits.maxMessageSize) {
       throw new HawserError(
@@ -63,22 +71,35 @@ export class Inbox {
     const toAcknowledge = message.recordFrame(payload.wireLength);
     if (toAcknowledge !== undefined) this.#acknowledgements.set(message, toAcknowledge);
 
-    if ((header.flags & MORE_COMING) === 0) {
+    if (isLast) {
       this.#buffered -= message.size;
       const content = message.finish(payload, this.#limits.maxPropertiesSize);
       if (known !== undefined) unfinished.delete(message.number);
-      return this.#event(message, content);
+      return [this.#event(message, content)];
     }
     if (known === undefined) this.#admit(message, unfinished);
-    this.#buffered += payload.bytes.length;
-    if (this.#buffered > this.#limits.maxBufferedBytes) {
-      throw new HawserError(
-        'BLIP_BUFFER_FULL',
-        `Unfinished messages exceed maxBufferedBytes, ${this.#limits.maxBufferedBytes}`,
-      );
-    }
+    this.#buffer(payload.bytes.length);
     message.append(payload, this.#limits.maxPropertiesSize);
-    return undefined;
+    return [];
+  }
+
+  /** The reader of a streamed response has taken `bytes` more. Throws `ARGUMENT_INVALID` for more than it was given. */
+  consumed(request: SentRequest, bytes: number): void {
+    const stream = this.#streams.get(request);
+    checkInteger('consumed: bytes', bytes, 0, stream?.consumption.unread ?? 0);
+    if (stream === undefined) return;
+    const { message, consumption } = stream;
+    const before = consumption.cost;
+    consumption.take(bytes);
+    this.#buffered += consumption.cost - before;
+    if (this.#responses.get(message.number) === message) this.#acknowledgeRead(message, consumption);
+    else if (consumption.unread === 0) this.#streams.delete(request);
+  }
+
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const { consumption } of this.#streams.values()) bytes += consumption.unread;
+    return bytes;
   }
 
   /** The next acknowledgement to put on the wire, if there is one: a whole frame. They may overtake everything. */
@@ -94,6 +115,7 @@ export class Inbox {
     this.#requests.clear();
     this.#responses.clear();
     this.#acknowledgements.clear();
+    this.#streams.clear();
     this.#buffered = 0;
   }
 
@@ -118,6 +140,57 @@ export class Inbox {
       );
     }
     return new IncomingTransfer(header, request);
+  }
+
+  /** A frame of a response that is handed on in parts: nothing of its body stays here. */
+  #handleStreamed(
+    message: IncomingTransfer,
+    request: SentRequest,
+    maxBytes: number,
+    payload: FramePayload,
+    isLast: boolean,
+  ): BlipEvent[] {
+    const events: BlipEvent[] = [];
+    const isHeadKnown = message.properties !== undefined;
+    const bytes = message.read(payload.bytes, this.#limits.maxPropertiesSize);
+    const properties = isLast ? message.requireProperties() : message.properties;
+    const { consumption } = this.#streams.get(request) ?? { consumption: new Consumption() };
+    const before = consumption.cost;
+    consumption.add(bytes.length, payload.wireLength);
+    this.#buffer(consumption.cost - before);
+    if (consumption.total > maxBytes) {
+      throw new HawserError(
+        'BLIP_MESSAGE_TOO_LARGE',
+        `The body of response ${message.number} exceeds the ${maxBytes} bytes that were expected`,
+      );
+    }
+    if (!isHeadKnown && properties !== undefined) events.push({ type: 'head', request, properties });
+    if (bytes.length > 0) events.push({ type: 'part', request, bytes: Buffer.from(bytes) });
+    if (!isLast || consumption.unread > 0) this.#streams.set(request, { message, consumption });
+    else this.#streams.delete(request);
+    if (isLast) {
+      this.#responses.delete(message.number);
+      events.push({ type: 'end', request });
+    } else {
+      this.#responses.set(message.number, message);
+      this.#acknowledgeRead(message, consumption);
+    }
+    return events;
+  }
+
+  #acknowledgeRead(message: IncomingTransfer, consumption: Consumption): void {
+    const toAcknowledge = consumption.toAcknowledge();
+    if (toAcknowledge !== undefined) this.#acknowledgements.set(message, toAcknowledge);
+  }
+
+  #buffer(bytes: number): void {
+    this.#buffered += bytes;
+    if (this.#buffered > this.#limits.maxBufferedBytes) {
+      throw new HawserError(
+        'BLIP_BUFFER_FULL',
+        `Messages that are unfinished or unread exceed maxBufferedBytes, ${this.#limits.maxBufferedBytes}`,
+      );
+    }
   }
 
   #admit(message: IncomingTransfer, unfinished: Map<number, IncomingTransfer>): void {

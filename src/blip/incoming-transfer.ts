@@ -1,11 +1,10 @@
 /**
  * One message on its way in: puts the payloads of its frames together (specification 2.3). The properties are decoded as
- * soon as they are complete, so that a reader of streamed bodies can be given what follows in parts; today the body is
- * collected and handed over whole.
+ * soon as they are complete, so that the reader of a streamed body can be given what follows in parts.
  */
 import { EMPTY_BYTES, VarintReader } from '../base/index.js';
 import { HawserError } from '../errors.js';
-import type { FrameHeader } from './frame-header.js';
+import { type FrameHeader, RESPONSE } from './frame-header.js';
 import type { FramePayload } from './frame-reader.js';
 import type { SentRequest } from './message.js';
 import { MessageProperties } from './properties.js';
@@ -49,14 +48,29 @@ export class IncomingTransfer {
     if (rest.length > 0) (this.#collected ??= new Collector()).append(rest);
   }
 
+  /** How many bytes its body may have, if it is handed on in parts; an error is always collected. */
+  get maxStreamedBytes(): number | undefined {
+    return this.type === RESPONSE ? this.answers?.maxStreamedBytes : undefined;
+  }
+
+  /** `undefined` until they are complete. */
+  get properties(): MessageProperties | undefined {
+    return this.#properties;
+  }
+
+  /** Adds a payload and returns what is in it of the body, for as long as the payload is valid. Throws as {@link append}. */
+  read(bytes: Buffer, maxPropertiesSize: number): Buffer {
+    const rest = this.#readProperties(bytes, maxPropertiesSize);
+    if (this.#properties !== undefined) return rest;
+    (this.#collected ??= new Collector()).append(rest);
+    return rest.subarray(0, 0);
+  }
+
   /** Adds the last payload. Throws as {@link append}, also where the message ends before its properties do. */
   finish({ bytes, transient }: FramePayload, maxPropertiesSize: number): MessageContent {
     this.size += bytes.length;
     const rest = this.#readProperties(bytes, maxPropertiesSize);
-    if (this.#properties === undefined) {
-      throw new HawserError('BLIP_PROPERTIES_INVALID', `Message ${this.number} ends before its properties do`);
-    }
-    const properties = this.#properties;
+    const properties = this.requireProperties();
     if (this.#collected !== undefined) {
       this.#collected.append(rest);
       return { properties, body: this.#collected.bytes };
@@ -75,6 +89,12 @@ export class IncomingTransfer {
     if (this.#unacknowledged < ACKNOWLEDGE_EVERY) return undefined;
     this.#unacknowledged = 0;
     return this.#received;
+  }
+
+  /** The properties of a message that has ended. Throws `BLIP_PROPERTIES_INVALID` where they have not. */
+  requireProperties(): MessageProperties {
+    if (this.#properties !== undefined) return this.#properties;
+    throw new HawserError('BLIP_PROPERTIES_INVALID', `Message ${this.number} ends before its properties do`);
   }
 
   /** Takes what belongs to the properties; returns what is left for the body, or for later if they are not complete. */
@@ -113,7 +133,8 @@ export class IncomingTransfer {
   }
 }
 
-const ACKNOWLEDGE_EVERY = 50_000;
+/** Specification 2.8. */
+export const ACKNOWLEDGE_EVERY = 50_000;
 
 /** Bytes in one piece that grows by doubling: never more than twice what was received, however small the pieces. */
 class Collector {

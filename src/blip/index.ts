@@ -8,6 +8,8 @@ export type {
   OutgoingRequest,
   RemoteError,
   SentRequest,
+  StreamedMessage,
 } from './message.js';
 export type { BlipOptions } from './options.js';
 export { MAX_PROPERTIES_SIZE, MessageProperties } from './properties.js';
+export { StreamedBody } from './streamed-body.js';

@@ -3,7 +3,9 @@
  * `outgoing-transfer.ts` and `incoming-transfer.ts`.
  */
 import { HawserError } from '../errors.js';
+import { checkInteger } from '../base/index.js';
 import type { MessageProperties } from './properties.js';
+import { StreamedBody } from './streamed-body.js';
 
 export interface OutgoingMessage {
   readonly properties: Readonly<Record<string, string>>;
@@ -21,30 +23,48 @@ export interface OutgoingMessage {
   readonly urgent?: boolean;
 }
 
+/** A message whose body is still being made while it is sent. */
+export interface StreamedMessage extends Omit<OutgoingMessage, 'body'> {
+  readonly body: StreamedBody;
+}
+
 export interface OutgoingRequest extends OutgoingMessage {
   /**
    * Whether the peer must not answer.
    * @default false
    */
   readonly noReply?: boolean;
+  /**
+   * Set if the body of the response is to be read as a stream, in parts as they come: how many bytes it may have; passed:
+   * `BLIP_MESSAGE_TOO_LARGE`. `maxMessageSize` does not matter then. An error is a `response` all the same.
+   */
+  readonly maxStreamedBytes?: number;
 }
 
 /** Throws `ARGUMENT_INVALID` where `message` does not have the shape of one; the texts in it are looked at when it is encoded. */
-export function checkMessage(message: OutgoingMessage): void {
+export function checkMessage(message: OutgoingMessage | StreamedMessage): void {
   const given: unknown = message;
   const invalid = (problem: string): HawserError => new HawserError('ARGUMENT_INVALID', `A message must ${problem}`);
   if (typeof given !== 'object' || given === null) throw invalid('be an object');
   const { properties, body }: { properties?: unknown; body?: unknown } = given;
   if (typeof properties !== 'object' || properties === null) throw invalid('have an object of properties');
-  if (body !== undefined && !(body instanceof Uint8Array)) throw invalid('have a Uint8Array as body, or none');
+  if (body instanceof StreamedBody) {
+    if (body.isOwned) throw invalid("have a body of its own: this one is another message's");
+  } else if (body !== undefined && !(body instanceof Uint8Array)) {
+    throw invalid('have a Uint8Array or a StreamedBody as body, or none');
+  }
 }
 
 /** A request that was sent. Its identity is all it has: the response comes with the same object. */
 export class SentRequest {
   readonly noReply: boolean;
+  /** How long the response may be, if it is read as a stream. */
+  readonly maxStreamedBytes: number | undefined;
 
-  constructor(noReply: boolean) {
+  constructor(noReply: boolean, maxStreamedBytes?: number) {
     this.noReply = noReply;
+    this.maxStreamedBytes =
+      maxStreamedBytes === undefined ? undefined : checkInteger('maxStreamedBytes', maxStreamedBytes, 0);
   }
 }
 
@@ -78,7 +98,11 @@ export interface RemoteError {
 
 export type BlipEvent =
   | { readonly type: 'request'; readonly request: IncomingRequest }
-  | { readonly type: 'response'; readonly request: SentRequest; readonly response: IncomingResponse };
+  | { readonly type: 'response'; readonly request: SentRequest; readonly response: IncomingResponse }
+  | { readonly type: 'head'; readonly request: SentRequest; readonly properties: MessageProperties }
+  /** The next bytes of a streamed body, in memory of their own, to be reported to `consumed`. */
+  | { readonly type: 'part'; readonly request: SentRequest; readonly bytes: Uint8Array }
+  | { readonly type: 'end'; readonly request: SentRequest };
 
 /** A request of the peer, and whether it may still be answered. Only the connection that it came from may do so, once. */
 export class ReceivedRequest implements IncomingRequest {

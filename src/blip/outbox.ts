@@ -2,8 +2,8 @@
  * Which message sends the next frame: queueing, urgency, numbering and flow control (specification 2.4, 2.5, 2.8). Makes
  * no frames itself.
  *
- * Invariant: a message is in exactly one place: in the queue, or parked until the peer acknowledges, or (between
- * `next` and `settle`) in the caller's hands. Messages of more than one frame can also be found by their number.
+ * Invariant: a message is in exactly one place: in the queue, or parked until the peer acknowledges or its body goes on,
+ * or (between `next` and `settle`) in the caller's hands. Messages of more than one frame can also be found by their number.
  */
 import type { SentRequest } from './message.js';
 import type { OutgoingTransfer } from './outgoing-transfer.js';
@@ -11,6 +11,8 @@ import type { OutgoingTransfer } from './outgoing-transfer.js';
 export class Outbox {
   /** Bytes of messages, before compression, that no frame has taken yet; parked messages count. */
   queuedBytes = 0;
+  /** Messages of which something is in no frame yet; parked ones count. */
+  queuedMessages = 0;
   /** The queue is what is at `#head` and after it; before it there is nothing any more. */
   #queue: (OutgoingTransfer | undefined)[] = [];
   #head = 0;
@@ -23,7 +25,12 @@ export class Outbox {
   readonly #unanswered = new Map<number, SentRequest>();
 
   add(message: OutgoingTransfer): void {
-    this.queuedBytes += message.remaining;
+    this.queuedBytes += message.available;
+    this.queuedMessages++;
+    message.watch((added) => {
+      this.queuedBytes += added;
+      this.#unpark(message);
+    });
     this.#enqueue(message);
   }
 
@@ -52,14 +59,15 @@ export class Outbox {
   settle(message: OutgoingTransfer, taken: number): void {
     this.queuedBytes -= taken;
     const unfinished = this.#unfinished(message.request === undefined);
-    if (message.remaining === 0) {
+    if (message.isComplete) {
+      this.queuedMessages--;
       unfinished.delete(message.number);
       // Now, before the frame is on the wire: the response may come as soon as it is.
       if (message.request?.noReply === false) this.#unanswered.set(message.number, message.request);
       return;
     }
     unfinished.set(message.number, message);
-    if (message.stalled) this.#parked.add(message);
+    if (message.isBlocked) this.#parked.add(message);
     else this.#enqueue(message);
   }
 
@@ -68,7 +76,7 @@ export class Outbox {
     const message = this.#unfinished(ofResponse).get(number);
     if (message === undefined) return;
     message.recordAcknowledgement(total);
-    if (!message.stalled && this.#parked.delete(message)) this.#enqueue(message);
+    this.#unpark(message);
   }
 
   /** The request that waits for response `number`, which it does no longer after this. */
@@ -79,7 +87,10 @@ export class Outbox {
   }
 
   clear(): void {
+    const begun = [...this.#requests.values(), ...this.#responses.values()];
+    for (const message of [...begun, ...this.#queue]) message?.drop();
     this.queuedBytes = 0;
+    this.queuedMessages = 0;
     this.#queue = [];
     this.#head = 0;
     this.#requests.clear();
@@ -107,6 +118,10 @@ export class Outbox {
     if (!behindUnstarted && place < queue.length) place++;
     if (place === queue.length) queue.push(message);
     else queue.splice(place, 0, message);
+  }
+
+  #unpark(message: OutgoingTransfer): void {
+    if (!message.isBlocked && this.#parked.delete(message)) this.#enqueue(message);
   }
 
   #unfinished(response: boolean): Map<number, OutgoingTransfer> {

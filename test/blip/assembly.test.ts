@@ -8,7 +8,7 @@ import {
   type IncomingResponse,
   type SentRequest,
 } from '../../src/blip/index.js';
-import { drain, onlyRequest, record } from './drive.js';
+import { drain, messageOf, onlyRequest, record } from './drive.js';
 import { COMPRESSED, ERR, MORE, MSG, NOREPLY, payload, RawSender, RPY, URGENT } from './raw-peer.js';
 
 const SEEDS = Array.from({ length: 25 }, (_, index) => 1_000 + index);
@@ -140,8 +140,8 @@ class Talker {
     if (frame === undefined) return false;
     for (const event of this.connection.receive(frame)) {
       if (event.type === 'response') this.#takeResponse(event.request, event.response);
-      else if (event.request.noReply) this.#takeSilent(event.request, from);
-      else this.#answer(event.request);
+      else if (event.type === 'request' && event.request.noReply) this.#takeSilent(event.request, from);
+      else if (event.type === 'request') this.#answer(event.request);
     }
     return true;
   }
@@ -189,7 +189,7 @@ function checkEvent(
   expected: Message | undefined,
   where: string,
 ): void {
-  const content = event.type === 'request' ? event.request : event.response;
+  const content = messageOf(event);
   assert.deepEqual(record(content.properties), expected?.properties, where);
   assert(expected?.body.equals(content.body), where);
   if (event.type === 'request') {
@@ -200,6 +200,7 @@ function checkEvent(
       where,
     );
   } else {
+    assert(event.type === 'response', where);
     assert.equal(event.response.error !== undefined, (sent.flags & 7) === ERR, where);
   }
 }

@@ -7,7 +7,7 @@ import { readFrameHeader } from '../../src/blip/frame-header.js';
 import { FrameReader } from '../../src/blip/frame-reader.js';
 import { DictionaryInflater } from '../../src/blip/inflate.js';
 import { sharedData, skipWithout } from '../support/shared-data.js';
-import { drain, record } from './drive.js';
+import { drain, messageOf, record } from './drive.js';
 import { NOREPLY, URGENT } from './raw-peer.js';
 
 interface CapturedFrame {
@@ -84,7 +84,7 @@ function check(events: readonly BlipEvent[], { decoded }: CapturedFrame, receive
   const [event] = events;
   assert.equal(events.length, decoded.complete ? 1 : 0, where);
   if (event === undefined) return;
-  const content = event.type === 'request' ? event.request : event.response;
+  const content = messageOf(event);
   assert.deepEqual(record(content.properties), decoded.properties, where);
   const body = decoded.body ?? '';
   const expected = body.startsWith('hex:') ? Buffer.from(body.slice(4), 'hex') : Buffer.from(body);
@@ -94,6 +94,7 @@ function check(events: readonly BlipEvent[], { decoded }: CapturedFrame, receive
     assert.deepEqual([decoded.type, number], ['MSG', decoded.msgNo], where);
     assert.deepEqual([noReply, urgent], [(decoded.flags & NOREPLY) !== 0, (decoded.flags & URGENT) !== 0], where);
   } else {
+    assert(event.type === 'response', where);
     assert.equal(event.request, receiver.sent(decoded.msgNo), where);
     assert.equal(event.response.error !== undefined, decoded.type === 'ERR', where);
     assert.equal(event.response.error?.message, decoded.type === 'ERR' ? body : undefined, where);

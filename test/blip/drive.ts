@@ -49,6 +49,13 @@ export function onlyResponse(events: readonly BlipEvent[]): IncomingResponse {
   return event.response;
 }
 
+/** The message of an event, which is none of a stream. */
+export function messageOf(event: BlipEvent): IncomingRequest | IncomingResponse {
+  if (event.type === 'request') return event.request;
+  assert(event.type === 'response');
+  return event.response;
+}
+
 export function record(properties: MessageProperties): Record<string, string> {
   return Object.fromEntries(properties.entries());
 }

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type RandomSource, seededRandom } from '../../src/base/index.js';
 import { BlipConnection, type BlipOptions } from '../../src/blip/index.js';
 import { isHawserError } from '../../src/errors.js';
-import { throwsCode } from './drive.js';
+import { messageOf, throwsCode } from './drive.js';
 import { ACKMSG, COMPRESSED, ERR, MORE, MSG, NOREPLY, payload, RawSender, RPY, varint } from './raw-peer.js';
 
 /** Any seed must do: `FUZZ_SEED=7 node --import tsx --test test/blip/fuzz.test.ts`. */
@@ -51,6 +51,9 @@ test(`${FRAMES} damaged frames give a message or a coded error, whatever is dama
 const EXPECTED_OUTCOMES = [
   'request',
   'response',
+  'head',
+  'part',
+  'end',
   'nothing',
   'BLIP_FRAME_INVALID',
   'BLIP_FRAME_TOO_LARGE',
@@ -70,7 +73,12 @@ const EXPECTED_OUTCOMES = [
 function session(random: RandomSource, peer: HostilePeer, report: (outcome: string) => void): void {
   const connection = new BlipConnection(LIMITS);
   for (let count = below(random, 4); count > 0; count--)
-    connection.sendRequest({ properties: {}, noReply: random.next() < 0.2 });
+    connection.sendRequest({
+      properties: {},
+      noReply: random.next() < 0.2,
+      ...(random.next() < 0.5 ? { maxStreamedBytes: below(random, 20_000) } : {}),
+    });
+  const reads = random.next() < 0.5;
   if (random.next() < 0.05) connection.sendRequest({ properties: {}, body: new Uint8Array(200_000) });
   for (let fed = 1; fed <= 200; fed++) {
     while (connection.pollFrame() !== undefined);
@@ -80,7 +88,9 @@ function session(random: RandomSource, peer: HostilePeer, report: (outcome: stri
       if (events.length === 0) report('nothing');
       for (const event of events) {
         report(event.type);
-        const { body, properties } = event.type === 'request' ? event.request : event.response;
+        if (event.type === 'part' && reads) connection.consumed(event.request, below(random, event.bytes.length + 1));
+        if (event.type === 'head' || event.type === 'part' || event.type === 'end') continue;
+        const { body, properties } = messageOf(event);
         assert(body.length <= 18_000, 'a body beyond the limit');
         for (const [name, value] of properties.entries()) assert(!`${name}${value}`.includes('\0'));
         if (event.type === 'request' && !event.request.noReply && random.next() < 0.5)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BlipConnection, type BlipEvent, type OutgoingRequest, type SentRequest } from '../../src/blip/index.js';
-import { drain, feed, onlyRequest, onlyResponse, record, text } from './drive.js';
+import { drain, feed, messageOf, onlyRequest, onlyResponse, record, text } from './drive.js';
 import {
   ack,
   ACKMSG,
@@ -286,7 +286,7 @@ describe('the transcript of appendix C', () => {
 
       const [event] = ends[to].receive(Buffer.from(frame));
       assert(event, where);
-      const content = event.type === 'request' ? event.request : event.response;
+      const content = messageOf(event);
       assert.deepEqual(record(content.properties), properties, where);
       assert.equal(text(content.body), body, where);
       if (event.type === 'request') received.set(`${from}${number}`, event);
