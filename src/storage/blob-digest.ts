@@ -5,9 +5,14 @@ export function digestOf(sha1: Uint8Array): string {
   return `sha1-${Buffer.from(sha1).toString('base64')}`;
 }
 
+/** Whether this names a content. */
+export function isBlobDigest(digest: string): boolean {
+  return DIGEST.test(digest);
+}
+
 /** The name of its file: no byte that a peer chose reaches a path. Throws `BLOB_INVALID`. */
 export function fileNameOf(digest: string): string {
-  if (typeof digest !== 'string' || !DIGEST.test(digest)) {
+  if (typeof digest !== 'string' || !isBlobDigest(digest)) {
     throw new HawserError('BLOB_INVALID', `${JSON.stringify(digest)?.slice(0, 60)} is not the digest of a blob`);
   }
   return Buffer.from(digest.slice('sha1-'.length), 'base64').toString('hex');

@@ -64,10 +64,16 @@ export class BlobStore {
    * Stores a content and resolves when it is durable; one that is there already is not stored again. Rejects with
    * `BLOB_INVALID` for what is no bytes, `BLOB_CORRUPT` for what is not as expected, `STORAGE_FULL`, `STORAGE_…`, or with
    * what the stream failed with; then nothing is left of it.
+   *
+   * @param beforeHere called once the digest is known, before anything depends on whether the content is here; it may delay
    */
-  async put(source: BlobSource, expected: ExpectedBlob = {}): Promise<StoredBlob> {
+  async put(
+    source: BlobSource,
+    expected: ExpectedBlob = {},
+    beforeHere: (digest: string) => Promise<void> = async () => undefined,
+  ): Promise<StoredBlob> {
     if (expected.digest !== undefined) fileNameOf(expected.digest);
-    const known = source instanceof Uint8Array ? await this.#known(source, expected) : undefined;
+    const known = source instanceof Uint8Array ? await this.#known(source, expected, beforeHere) : undefined;
     if (known !== undefined) return known;
     const path = join(this.#directory, randomBytes(12).toString('hex') + UNFINISHED);
     const file = await this.#attempt(path, () => open(path, 'wx'));
@@ -78,6 +84,7 @@ export class BlobStore {
       } finally {
         await file.close();
       }
+      await beforeHere(blob.digest);
       await this.#attempt(path, () => rename(path, this.#pathOf(blob.digest)));
       await this.#attempt(this.#directory, () => syncDirectory(this.#directory));
       return blob;
@@ -165,9 +172,14 @@ export class BlobStore {
   }
 
   /** The blob of bytes that are stored already. */
-  async #known(bytes: Uint8Array, expected: ExpectedBlob): Promise<StoredBlob | undefined> {
+  async #known(
+    bytes: Uint8Array,
+    expected: ExpectedBlob,
+    beforeHere: (digest: string) => Promise<void>,
+  ): Promise<StoredBlob | undefined> {
     const blob = { digest: digestOf(createHash('sha1').update(bytes).digest()), length: bytes.length };
     checkExpected(blob, expected);
+    await beforeHere(blob.digest);
     if ((await this.length(blob.digest)) !== blob.length) return undefined;
     // Whoever put it may still be waiting for this.
     await this.#attempt(this.#directory, () => syncDirectory(this.#directory));

@@ -16,7 +16,7 @@ export interface StoredDocument {
    * goes back: it is written again with the sequence it has, or with a higher one.
    */
   readonly sequence: number;
-  /** Text of the current revision's ID. Like `history`, `conflicts` and `remotes` it cannot hold the character U+0002. */
+  /** Text of the current revision's ID. Like the bookkeeping below it cannot hold the character U+0002. */
   readonly revisionID: string;
   readonly deleted: boolean;
   /** JSON text of the current body, exactly as it was given. */
@@ -29,6 +29,8 @@ export interface StoredDocument {
   readonly conflicts: string | null;
   /** The revision each remote is known to have, as the JSON text of one object `{"<remote>":"<revision>"}`; null when none is known. */
   readonly remotes: string | null;
+  /** Bodies of former revisions, kept as bases of deltas, as JSON text of the database's own; null when none is kept. */
+  readonly bases: string | null;
   /** When to purge it, in milliseconds since the Unix epoch; null for never. */
   readonly expiresAt: number | null;
 }
@@ -49,7 +51,7 @@ export interface FeedQuery {
   /** At most this many documents. */
   readonly limit: number;
   /**
-   * At most this many bytes of bodies and conflicts, as UTF-8; the first document is returned whatever its size.
+   * At most this many bytes of bodies, conflicts and bases, as UTF-8; the first document is returned whatever its size.
    * @default no bound
    */
   readonly maxBytes?: number;
@@ -121,6 +123,13 @@ export interface StorageTransaction extends StorageReader {
   ): Promise<void>;
   /** Small named texts: checkpoints, identities, settings. `undefined` deletes. */
   putRecord(kind: string, key: string, value: string | undefined): Promise<void>;
+  /** Deletes the records of a kind whose keys begin with `prefix`. */
+  deleteRecords(kind: string, prefix: string): Promise<void>;
+  /**
+   * Keeps the records of a kind whose values begin with the highest numbers: at most `maxCount`, and at most `maxBytes` of
+   * values as UTF-8. Reads them all.
+   */
+  trimRecords(kind: string, maxCount: number, maxBytes: number): Promise<void>;
 }
 
 export interface Storage extends StorageReader {

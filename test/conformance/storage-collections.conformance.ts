@@ -167,4 +167,42 @@ export function collectionCases(open: OpenStorage): void {
     await storage.transaction((transaction) => transaction.putRecord('a', 'k', ''));
     assert.equal(await storage.record('a', 'k'), '');
   });
+
+  test('records are deleted by what their keys begin with', async (context) => {
+    const { storage } = await opened(context, open);
+    const keys = ['1 a', '1 b', '12 a', '1%', '1', 'a 1 a'];
+    await storage.transaction(async (transaction) => {
+      for (const key of keys) await transaction.putRecord('kind', key, 'x');
+      await transaction.putRecord('other', '1 a', 'x');
+      await transaction.deleteRecords('kind', '1 ');
+      assert.equal(await transaction.record('kind', '1 a'), undefined);
+    });
+    const left = await Promise.all(keys.map((key) => storage.record('kind', key)));
+    assert.deepEqual(left, [undefined, undefined, 'x', 'x', 'x', 'x']);
+    assert.equal(await storage.record('other', '1 a'), 'x');
+    await storage.transaction((transaction) => transaction.deleteRecords('kind', '_%'));
+    assert.equal(await storage.record('kind', '12 a'), 'x');
+  });
+
+  test('of records too many, or too large together, those with the highest numbers are kept', async (context) => {
+    const { storage } = await opened(context, open);
+    const numbers = [3, 200, 10, 9, 1_000_000_000_000];
+    await storage.transaction(async (transaction) => {
+      for (const number of numbers) await transaction.putRecord('kind', `key ${number}`, `${number} é`);
+      await transaction.putRecord('kind', 'none', 'no number counts as 0');
+      await transaction.putRecord('other', 'key', '1');
+    });
+    const kept = async (maxCount: number, maxBytes: number): Promise<number[]> => {
+      await storage.transaction((transaction) => transaction.trimRecords('kind', maxCount, maxBytes));
+      const values = await Promise.all(numbers.map((number) => storage.record('kind', `key ${number}`)));
+      return numbers.filter((_, index) => values[index] !== undefined);
+    };
+    assert.deepEqual(await kept(6, 1_000), numbers);
+    assert.equal(await storage.record('kind', 'none'), 'no number counts as 0');
+    assert.deepEqual(await kept(4, 1_000), [200, 10, 9, 1_000_000_000_000]);
+    assert.equal(await storage.record('kind', 'none'), undefined);
+    assert.deepEqual(await kept(4, '1000000000000 é'.length + 1 + '200 é'.length + 1), [200, 1_000_000_000_000]);
+    assert.deepEqual(await kept(4, 2), []);
+    assert.equal(await storage.record('other', 'key'), '1');
+  });
 }

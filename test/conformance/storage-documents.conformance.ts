@@ -31,7 +31,7 @@ export function documentCases(open: OpenStorage): void {
 
   test('refuses the one character that its bookkeeping cannot hold, and says nothing of the values', async (context) => {
     const { storage, collection } = await opened(context, open);
-    for (const field of ['revisionID', 'history', 'remotes', 'conflicts'] as const) {
+    for (const field of ['revisionID', 'history', 'remotes', 'conflicts', 'bases'] as const) {
       const error = await put(storage, collection, [document(1), document(2, { [field]: 'secret\x02' })]).catch(
         (reason: unknown) => reason,
       );
@@ -54,6 +54,7 @@ export function documentCases(open: OpenStorage): void {
       document(8, { expiresAt: 1_764_000_000_000 }),
       document(9, { expiresAt: 0 }),
       document(10, { revisionID: `12345-${'f'.repeat(64)}` }),
+      document(11, { bases: '[{"revisionID":"1-a","body":"{}"}]' }),
       document(Number.MAX_SAFE_INTEGER, { expiresAt: Number.MAX_SAFE_INTEGER }),
     ];
     await put(storage, collection, list);
@@ -112,7 +113,7 @@ export function documentCases(open: OpenStorage): void {
   test('replaces a document whole and moves it in the feed; the same sequence replaces it where it is', async (context) => {
     const { storage, collection } = await opened(context, open);
     await put(storage, collection, [
-      document(1, { conflicts: '[]', remotes: '{}', expiresAt: 5, hasBlobs: true }),
+      document(1, { conflicts: '[]', remotes: '{}', bases: '[]', expiresAt: 5, hasBlobs: true }),
       document(2),
     ]);
     const moved = document(3, { id: 'doc-1', revisionID: '2-a', history: '1-b' });
@@ -326,7 +327,7 @@ export function documentCases(open: OpenStorage): void {
     const line = { revisionID: '3-c', history: '2-b,1-a' };
     await put(storage, collection, [
       document(1, { id: 'current', ...line }),
-      document(2, { id: 'ancestor', ...line }),
+      document(2, { id: 'ancestor', ...line, bases: '[1]' }),
       document(3, { id: 'forward', ...line, remotes: '{"1":"1-a","2":"9-z"}' }),
       document(4, { id: 'backward', ...line, remotes: '{"1":"3-c"}' }),
       document(5, { id: 'pruned', ...line, remotes: '{"1":"0-z"}' }),
@@ -367,6 +368,10 @@ export function documentCases(open: OpenStorage): void {
         ['settled', 9, '{"1":"3-c"}'],
         ['deleted', 10, '{"1":"3-c"}'],
       ],
+    );
+    assert.deepEqual(
+      found.map(({ bases }) => bases),
+      found.map(({ id }) => (id === 'ancestor' ? '[1]' : null)),
     );
     assert.deepEqual(
       found.map(({ id, body, history }) => ({ id, body, history })),

@@ -64,6 +64,7 @@ export function feedCases(open: OpenStorage): void {
       document(index * 2 + 1, {
         deleted: random.next() < 0.3,
         conflicts: random.next() < 0.2 ? '[]' : null,
+        bases: random.next() < 0.2 ? 'é'.repeat(40) : null,
         body: 'b'.repeat(1 + Math.floor(random.next() * 300)),
       }),
     );
@@ -97,7 +98,7 @@ function expected(all: readonly StoredDocument[], query: FeedQuery): StoredDocum
   for (const entry of all) {
     if (entry.sequence <= query.since || (query.activeOnly === true && entry.deleted)) continue;
     if (query.conflictedOnly === true && entry.conflicts === null) continue;
-    bytes += utf8Length(entry.body) + utf8Length(entry.conflicts ?? '');
+    bytes += utf8Length(entry.body) + utf8Length(entry.conflicts ?? '') + utf8Length(entry.bases ?? '');
     if (page.length === query.limit || (page.length > 0 && bytes > (query.maxBytes ?? Infinity))) break;
     page.push(entry);
   }

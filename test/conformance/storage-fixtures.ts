@@ -39,6 +39,7 @@ export function document(sequence: number, changes: Partial<StoredDocument> = {}
     history: '',
     conflicts: null,
     remotes: null,
+    bases: null,
     expiresAt: null,
     ...changes,
   };

@@ -47,6 +47,8 @@ function writerCalls(key: number): Methods<Writes> {
     purgeDocuments: (target) => target.purgeDocuments(key, ['doc-1']),
     setRemoteRevisions: (target) => target.setRemoteRevisions(key, 1, [{ id: 'doc-1', revisionID: '1-a' }]),
     putRecord: (target) => target.putRecord('kind', 'key', 'late'),
+    deleteRecords: (target) => target.deleteRecords('kind', 'k'),
+    trimRecords: (target) => target.trimRecords('kind', 0, 0),
   };
 }
 
@@ -129,6 +131,7 @@ export function lifecycleCases(open: OpenStorage): void {
         history: '1-b,1-c',
         conflicts: '[{"a":1}]',
         remotes: '{"3":"2-d"}',
+        bases: '[{"b":2}]',
         expiresAt: 1e12,
       }),
     ];

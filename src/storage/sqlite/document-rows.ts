@@ -12,14 +12,14 @@ import type { Row } from './driver.js';
 import { textOf } from './row-values.js';
 
 /** Order of the columns in each JSON array of {@link encodeDocuments}. */
-export const DOCUMENT_COLUMNS = 'sequence, id, flags, expires_at, revision, history, remotes, conflicts, body';
+export const DOCUMENT_COLUMNS = 'sequence, id, flags, expires_at, revision, history, remotes, conflicts, bases, body';
 
 export const FLAG_DELETED = 1;
 export const FLAG_HAS_BLOBS = 2;
 
 /** The columns of a result row that {@link decodeDocument} takes; `d` is the table. The ID, which may hold anything, is last. */
 export const DOCUMENT_RESULT = `concat_ws(x'02', d.sequence, d.flags, ifnull(d.expires_at, ''), d.revision, d.history,
-  ifnull(d.remotes, ''), ifnull(d.conflicts, ''), d.id) AS meta, d.body AS body`;
+  ifnull(d.remotes, ''), ifnull(d.conflicts, ''), ifnull(d.bases, ''), d.id) AS meta, d.body AS body`;
 
 const SEPARATOR = '\x02';
 
@@ -39,9 +39,10 @@ export function encodeDocuments(documents: readonly StoredDocument[]): string[] 
       document.history,
       document.remotes,
       document.conflicts,
+      document.bases,
       document.body,
     ]);
-    length += document.body.length;
+    length += document.body.length + (document.conflicts?.length ?? 0) + (document.bases?.length ?? 0);
     if (length >= MAX_CHUNK_LENGTH) {
       chunks.push(JSON.stringify(rows));
       rows = [];
@@ -58,7 +59,7 @@ const MAX_CHUNK_LENGTH = 4 * 1024 * 1024;
 
 export function decodeDocument(row: Row): StoredDocument {
   const fields = textOf(row, 'meta').split(SEPARATOR);
-  const [sequence, flags, expiresAt, revisionID, history, remotes, conflicts, id] = fields;
+  const [sequence, flags, expiresAt, revisionID, history, remotes, conflicts, bases, id] = fields;
   if (
     sequence === undefined ||
     flags === undefined ||
@@ -67,13 +68,14 @@ export function decodeDocument(row: Row): StoredDocument {
     history === undefined ||
     remotes === undefined ||
     conflicts === undefined ||
+    bases === undefined ||
     id === undefined
   ) {
     throw new HawserError('DATABASE_CORRUPT', 'the database holds a document with a part missing');
   }
   const bits = Number(flags);
   return {
-    id: fields.length === 8 ? id : fields.slice(7).join(SEPARATOR),
+    id: fields.length === 9 ? id : fields.slice(8).join(SEPARATOR),
     sequence: Number(sequence),
     revisionID,
     deleted: (bits & FLAG_DELETED) !== 0,
@@ -82,13 +84,14 @@ export function decodeDocument(row: Row): StoredDocument {
     history,
     conflicts: conflicts === '' ? null : conflicts,
     remotes: remotes === '' ? null : remotes,
+    bases: bases === '' ? null : bases,
     expiresAt: expiresAt === '' ? null : Number(expiresAt),
   };
 }
 
 function checkSeparator(document: StoredDocument): void {
-  const { revisionID, history, remotes, conflicts } = document;
-  if ([revisionID, history, remotes ?? '', conflicts ?? ''].some((text) => text.includes(SEPARATOR))) {
+  const { revisionID, history, remotes, conflicts, bases } = document;
+  if ([revisionID, history, remotes ?? '', conflicts ?? '', bases ?? ''].some((text) => text.includes(SEPARATOR))) {
     throw new HawserError(
       'ARGUMENT_INVALID',
       'revision IDs and bookkeeping of a document cannot hold the character U+0002',

@@ -63,6 +63,7 @@ export function createCollectionTable(key: number): string {
       history TEXT NOT NULL,
       remotes TEXT,
       conflicts TEXT,
+      bases TEXT,
       body TEXT NOT NULL
     );
     CREATE INDEX ${table}_expiry ON ${table}(expires_at) WHERE expires_at IS NOT NULL;

@@ -17,7 +17,15 @@ import type { Row, SqlValue } from './driver.js';
 import { firstOf, numberOf } from './row-values.js';
 import { createCollectionTable } from './schema.js';
 import { type Query, SqliteReader } from './sqlite-reader.js';
-import { ADD_COLLECTION, DELETE_COLLECTION, DELETE_RECORD, PUT_RECORD, type Statements } from './statements.js';
+import {
+  ADD_COLLECTION,
+  DELETE_COLLECTION,
+  DELETE_RECORD,
+  DELETE_RECORDS,
+  PUT_RECORD,
+  TRIM_RECORDS,
+  type Statements,
+} from './statements.js';
 
 export class SqliteTransaction extends SqliteReader implements StorageTransaction {
   readonly #writer: Connection;
@@ -97,6 +105,14 @@ export class SqliteTransaction extends SqliteReader implements StorageTransactio
   async putRecord(kind: string, key: string, value: string | undefined): Promise<void> {
     if (value === undefined) await this.#write([{ sql: DELETE_RECORD, parameters: [kind, key] }]);
     else await this.#write([{ sql: PUT_RECORD, parameters: [kind, key, value] }]);
+  }
+
+  async deleteRecords(kind: string, prefix: string): Promise<void> {
+    await this.#write([{ sql: DELETE_RECORDS, parameters: [kind, prefix] }]);
+  }
+
+  async trimRecords(kind: string, maxCount: number, maxBytes: number): Promise<void> {
+    await this.#write([{ sql: TRIM_RECORDS, parameters: [kind, maxCount, maxBytes] }]);
   }
 
   /** Ends it, after every call made so far, with what was written kept. Resolves to the keys that exist then. */

@@ -58,6 +58,14 @@ export class Statements {
 export const RECORD = 'SELECT value FROM records WHERE kind = ?1 AND key = ?2';
 export const PUT_RECORD = 'INSERT OR REPLACE INTO records(kind, key, value) VALUES (?1, ?2, ?3)';
 export const DELETE_RECORD = 'DELETE FROM records WHERE kind = ?1 AND key = ?2';
+/** ?1 kind, ?2 prefix. */
+export const DELETE_RECORDS = 'DELETE FROM records WHERE kind = ?1 AND substr(key, 1, length(?2)) = ?2';
+/** ?1 kind, ?2 count, ?3 bytes. */
+export const TRIM_RECORDS = `DELETE FROM records WHERE kind = ?1 AND key IN (
+    SELECT key FROM (SELECT key, row_number() OVER newest AS position, sum(octet_length(value)) OVER newest AS total
+      FROM records WHERE kind = ?1
+      WINDOW newest AS (ORDER BY CAST(value AS INTEGER) DESC ROWS UNBOUNDED PRECEDING))
+    WHERE position > ?2 OR total > ?3)`;
 
 export const COLLECTIONS = 'SELECT key, scope, name, last_sequence AS lastSequence FROM collections ORDER BY key';
 export const ADD_COLLECTION = 'INSERT INTO collections(scope, name, last_sequence) VALUES (?1, ?2, 0) RETURNING key';
@@ -129,6 +137,7 @@ function feed(table: string, { activeOnly, conflictedOnly, bounded }: FeedFilter
   if (!bounded) return `SELECT ${DOCUMENT_RESULT} ${source}`;
   return `SELECT ${DOCUMENT_RESULT} FROM (
       SELECT position, size, sum(size) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) AS total
-      FROM (SELECT d.sequence AS position, octet_length(d.body) + ifnull(octet_length(d.conflicts), 0) AS size ${source})
+      FROM (SELECT d.sequence AS position, octet_length(d.body)
+        + ifnull(octet_length(d.conflicts), 0) + ifnull(octet_length(d.bases), 0) AS size ${source})
     ) AS page CROSS JOIN ${table} AS d ON d.sequence = page.position WHERE page.total <= ?3 OR page.total = page.size`;
 }

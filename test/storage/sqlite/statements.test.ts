@@ -63,6 +63,7 @@ test('both ways of reading a batch yield the same rows', async (context) => {
     '1-a',
     null,
     null,
+    '[]',
     `{"${text}":1.0}`,
   ];
   await connection.run(newest.putDocuments, [JSON.stringify([row(1)])]);
@@ -71,7 +72,7 @@ test('both ways of reading a batch yield the same rows', async (context) => {
   await connection.run(newest.setRemoteRevisions, ['1', pairs]);
   await connection.run(older.setRemoteRevisions, ['2', pairs]);
   const rows = await connection.all(
-    'SELECT flags, expires_at, revision, history, remotes, conflicts, body FROM docs_1',
+    'SELECT flags, expires_at, revision, history, remotes, conflicts, bases, body FROM docs_1',
   );
   assert.equal(rows.length, 2);
   assert.deepEqual({ ...rows[0] }, { ...rows[1] });
