@@ -31,6 +31,8 @@ export {
   type BlobDictionary,
   type ChangesOptions,
   type CollectionChange,
+  type Conflict,
+  type ConflictResolver,
   type DatabaseOptions,
   type DeleteOptions,
   type DocumentBody,
@@ -42,7 +44,12 @@ export * from './endpoint/index.js';
 export * from './listener/index.js';
 export {
   Replicator,
+  type CollectionConfiguration,
+  type DocumentFlags,
   type DocumentProblem,
+  type DocumentReplication,
+  type ReplicatedDocument,
+  type ReplicationFilter,
   type ReplicatorActivity,
   type ReplicatorConfiguration,
   type ReplicatorEvents,

@@ -29,7 +29,7 @@ export class Batch {
     const state = this.#engine.collectionState(known.scope, known.name);
     const access = new DocumentAccess(this.#engine, state, {
       check: () => this.#batch.check(),
-      edit: (ids, work) => this.#batch.edit(state, ids, work),
+      edit: (ids, work, length) => this.#batch.edit(state, ids, work, length),
       read: (ids) => this.#batch.edit(state, ids, (edits) => ids.map((id) => edits.get(id))),
     });
     return new BatchCollection<T>(access);
@@ -77,5 +77,15 @@ export class BatchCollection<T extends DocumentBody> {
   /** As `Collection.purge`. */
   purge(id: string): Promise<void> {
     return this.#access.purge(id);
+  }
+
+  /** As `Collection.setDocumentExpiration`; counts from the end of the batch. */
+  setDocumentExpiration(id: string, expiration: Date | null): Promise<void> {
+    return this.#access.setExpiration(id, expiration);
+  }
+
+  /** As `Collection.getDocumentExpiration`; sees what the batch has written. */
+  getDocumentExpiration(id: string): Promise<Date | undefined> {
+    return this.#access.getExpiration(id);
   }
 }

@@ -5,6 +5,7 @@
  */
 import { HawserError } from '../errors.js';
 import type { BlobSource, BlobStore } from '../storage/index.js';
+import type { BlobLease, BlobLeases } from './blob-leases.js';
 
 /** How a blob appears in a body. */
 export interface BlobDictionary {
@@ -37,8 +38,8 @@ export class Blob {
   /** Undefined once it has been stored, or has failed: a stream can be read once. */
   #source: BlobSource | undefined;
   #content: StoredContent | undefined;
-  /** The stores that have it, the latest last. */
-  readonly #stores: BlobStore[] = [];
+  /** The databases that have it, the latest last, each with its epoch at that time: garbage collected since may include it. */
+  readonly #homes = new Map<BlobLeases, number>();
   /** One storing at a time: a second database copies from the first. */
   #storing: Promise<unknown> = Promise.resolve();
   #failure: unknown;
@@ -59,11 +60,11 @@ export class Blob {
   }
 
   /** @internal */
-  static stored(contentType: string, store: BlobStore, digest: string, length: number): Blob {
+  static stored(contentType: string, home: BlobLeases, epoch: number, content: StoredContent): Blob {
     const blob = new Blob(contentType, new Uint8Array(0));
     blob.#source = undefined;
-    blob.#content = { digest, length };
-    blob.#stores.push(store);
+    blob.#content = content;
+    blob.#homes.set(home, epoch);
     return blob;
   }
 
@@ -89,9 +90,9 @@ export class Blob {
     return store.stream(digest);
   }
 
-  /** @internal Undefined while the content is not in `store`. */
-  contentIn(store: BlobStore): StoredContent | undefined {
-    return this.#stores.includes(store) ? this.#content : undefined;
+  /** @internal Undefined unless the content is in the database for sure. */
+  contentIn(home: BlobLeases): StoredContent | undefined {
+    return this.#homes.get(home) === home.epoch ? this.#content : undefined;
   }
 
   /** @internal How this blob appears in a body. */
@@ -100,19 +101,20 @@ export class Blob {
     return { '@type': 'blob', ...type, digest, length };
   }
 
-  /** @internal Puts the content into `store`; from another database it is copied. */
-  storeIn(store: BlobStore): Promise<StoredContent> {
-    const stored = this.#storing.then(() => this.#storeIn(store));
+  /** @internal Puts the content into a database, unless it is there; from another one it is copied. It stays while `lease` is held. */
+  storeIn(home: BlobLeases, lease: BlobLease): Promise<StoredContent> {
+    const stored = this.#storing.then(() => this.#storeIn(home, lease));
     this.#storing = stored.catch(() => undefined);
     return stored;
   }
 
-  async #storeIn(store: BlobStore): Promise<StoredContent> {
-    const known = this.contentIn(store);
-    if (known !== undefined) return known;
+  async #storeIn(home: BlobLeases, lease: BlobLease): Promise<StoredContent> {
+    const known = this.#content;
+    if (known !== undefined && (await lease.keep(known.digest))) return this.#isIn(home, known);
     const source = this.#source ?? this.#copied();
+    let content: StoredContent;
     try {
-      this.#content = await store.put(source);
+      content = await lease.put(source);
     } catch (error) {
       if (source === this.#source && !(source instanceof Uint8Array)) {
         // What is left of the stream is not the content, though it could be read to its end.
@@ -122,8 +124,14 @@ export class Blob {
       throw error;
     }
     this.#source = undefined;
-    this.#stores.push(store);
-    return this.#content;
+    return this.#isIn(home, content);
+  }
+
+  #isIn(home: BlobLeases, content: StoredContent): StoredContent {
+    this.#content = content;
+    this.#homes.delete(home); // the latest is the last
+    this.#homes.set(home, home.epoch);
+    return content;
   }
 
   #copied(): AsyncIterable<Uint8Array> {
@@ -135,11 +143,11 @@ export class Blob {
   }
 
   #mustBeStored(): { readonly store: BlobStore; readonly digest: string } {
-    const store = this.#stores.at(-1);
-    if (store === undefined || this.#content === undefined) {
+    const home = [...this.#homes.keys()].at(-1);
+    if (home === undefined || this.#content === undefined) {
       throw new HawserError('BLOB_NOT_FOUND', 'the blob has not been stored yet');
     }
-    return { store, digest: this.#content.digest };
+    return { store: home.store, digest: this.#content.digest };
   }
 }
 

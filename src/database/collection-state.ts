@@ -8,4 +8,11 @@ export interface CollectionState {
   lastSequence: number;
   /** Set for good when the collection is deleted: handles made before stay invalid even if it is made anew. */
   deleted: boolean;
+  /** How many want the bodies of former revisions kept, as bases of the deltas they send. */
+  bodyKeepers: number;
+}
+
+/** The key of a record that belongs to a collection and ends with it: another one of the same name knows nothing of it. */
+export function recordKey({ key }: CollectionState, name: string): string {
+  return `${key} ${name}`;
 }

@@ -12,7 +12,7 @@ import type { Document, DocumentBody } from './document.js';
 import type { DatabaseEngine } from './engine.js';
 import { checkDocumentID, fullName } from './names.js';
 
-/** After a commit: which documents of the collection were saved, deleted or purged, by whomever in this process. */
+/** After a commit: which documents of the collection were saved, deleted, purged or expired, by whomever in this process. */
 export interface CollectionChange<T extends DocumentBody = Record<string, unknown>> {
   readonly collection: Collection<T>;
   readonly documentIDs: readonly string[];
@@ -35,7 +35,7 @@ export class Collection<T extends DocumentBody = Record<string, unknown>> {
     this.#state = state;
     this.#documents = new DocumentAccess(engine, state, {
       check: () => this.#check(),
-      edit: (ids, work) => engine.edit(state, ids, work),
+      edit: (ids, work, length) => engine.edit(state, ids, work, length),
       read: (ids) => this.#read(ids),
     });
   }
@@ -78,6 +78,24 @@ export class Collection<T extends DocumentBody = Record<string, unknown>> {
   /** Removes a document here, without trace and without telling peers. Rejects with `DOCUMENT_NOT_FOUND`. */
   purge(id: string): Promise<void> {
     return this.#documents.purge(id);
+  }
+
+  /**
+   * Lets a document be purged at that time, to the millisecond, by the device's clock; `null`: never. A time that has
+   * passed purges it at once. It belongs to the document here: later revisions keep it, peers do not learn of it, and after
+   * the purge nothing tells them. Until it is carried out the document is there as before. Tombstones can have one too.
+   *
+   * Due documents are purged while the database is open, those that became due while it was closed right after it is
+   * opened. When the clock is set, that is noticed within an hour. Rejects with `DOCUMENT_NOT_FOUND`, and with
+   * `ARGUMENT_INVALID` for what is no valid date.
+   */
+  setDocumentExpiration(id: string, expiration: Date | null): Promise<void> {
+    return this.#documents.setExpiration(id, expiration);
+  }
+
+  /** When the document will be purged, tombstones included; undefined if never, or if there is no document. */
+  getDocumentExpiration(id: string): Promise<Date | undefined> {
+    return this.#documents.getExpiration(id);
   }
 
   /** How many documents there are, tombstones not counted. */

@@ -30,11 +30,14 @@ export interface DatabaseOptions {
   readonly fullSync?: boolean;
   /** The SQLite driver. @default 'auto': sqlite3, or node:sqlite where that is not installed */
   readonly driver?: 'auto' | 'sqlite3' | 'node:sqlite';
-  /** Documents that may wait to be written before a save is refused with `WRITE_QUEUE_FULL`. @default 100,000 */
+  /**
+   * Documents that may wait to be written before a save is refused with `WRITE_QUEUE_FULL`; so it is when the bodies that
+   * wait have more than 64 Mi characters together. @default 100,000
+   */
   readonly maxQueuedWrites?: number;
   /** @default warnings and errors go to standard error */
   readonly logger?: Logger;
-  /** @default the clock of the machine */
+  /** Decides among other things when documents expire: that of the Database object which opens the folder first. @default the clock of the machine */
   readonly clock?: Clock;
 }
 
@@ -80,7 +83,7 @@ export class Database {
     }
     const logger = options.logger ?? consoleLogger();
     const clock = options.clock ?? systemClock;
-    const engine = await acquireEngine(path, { driver, fullSync, maxQueuedWrites }, logger);
+    const engine = await acquireEngine(path, { driver, fullSync, maxQueuedWrites }, { clock, logger });
     return new Database(engine, name, logger, clock);
   }
 
@@ -164,20 +167,27 @@ export class Database {
     return this.#engine.batch(async (batch) => work(new Batch(this, this.#engine, batch)));
   }
 
-  /** Stores a blob before any document refers to it, and resolves to its dictionary. */
+  /** Stores a blob before any document refers to it, which should be soon: `compact` removes it until then. Resolves to its dictionary. */
   async saveBlob(blob: Blob): Promise<BlobDictionary> {
     this.#check();
     if (!(blob instanceof Blob)) throw new HawserError('BLOB_INVALID', 'saveBlob needs a Blob of hawser');
-    return blob.dictionaryOf(await this.#engine.preparing(blob.storeIn(this.#engine.blobs)));
+    const lease = this.#engine.blobLeases.lease();
+    try {
+      return blob.dictionaryOf(await this.#engine.preparing(blob.storeIn(this.#engine.blobLeases, lease)));
+    } finally {
+      lease.release();
+    }
   }
 
   /** The blob that a dictionary in a body stands for, or undefined if its content is not here. */
   async getBlob(dictionary: unknown): Promise<Blob | undefined> {
     this.#check();
     if (!isBlobDictionary(dictionary)) throw new HawserError('BLOB_INVALID', 'this is not the dictionary of a blob');
-    const length = await this.#engine.blobs.length(dictionary.digest);
-    if (length === undefined) return undefined;
-    return Blob.stored(dictionary.content_type ?? '', this.#engine.blobs, dictionary.digest, length);
+    const { blobs, blobLeases } = this.#engine;
+    const { digest, content_type: contentType = '' } = dictionary;
+    const { epoch } = blobLeases;
+    const length = await blobs.length(digest);
+    return length === undefined ? undefined : Blob.stored(contentType, blobLeases, epoch, { digest, length });
   }
 
   /** Checks the whole file; resolves to the problems found, none for a sound database. Slow. */
@@ -186,7 +196,11 @@ export class Database {
     return this.#engine.storage.integrityCheck();
   }
 
-  /** Gives free space back to the file system. Slow. */
+  /**
+   * Deletes blobs that no document refers to, those of conflicts that wait included, and gives free space back to the file
+   * system. Others may read and write meanwhile. Slow: if there are blobs it reads every document, and a database of more
+   * than 100,000 blobs several times.
+   */
   async compact(): Promise<void> {
     this.#check();
     await this.#engine.compact();
@@ -218,6 +232,11 @@ export class Database {
     this.#check();
     this.#users.add(user);
     return () => this.#users.delete(user);
+  }
+
+  /** @internal Throws `DATABASE_IN_BATCH` where `what` would wait for the batch on this database that it is called from. */
+  checkNotInBatch(what: string): void {
+    this.#engine.checkNotInBatch(what);
   }
 
   /** @internal Calls `unsubscribe` at the latest when the database has closed: what comes after is another Database object's. */

@@ -12,6 +12,8 @@ import type { CollectionEdits } from './document-edits.js';
 export interface EditJob {
   readonly collection: CollectionState;
   readonly ids: readonly string[];
+  /** Characters of the bodies that wait with it. */
+  readonly length: number;
   readonly work: (edits: CollectionEdits) => unknown;
   readonly done: Deferred<unknown>;
 }
@@ -38,6 +40,8 @@ export interface EditQueueOptions {
   readonly maxGroup: number;
   /** Documents of all jobs that wait; one more is refused with `WRITE_QUEUE_FULL`. */
   readonly maxWaiting: number;
+  /** Characters of the bodies of all jobs that wait; more are refused likewise. One job alone may have more. */
+  readonly maxWaitingLength: number;
 }
 
 export class EditQueue {
@@ -45,6 +49,7 @@ export class EditQueue {
   readonly #options: EditQueueOptions;
   #waiting: (EditJob | Turn)[] = [];
   #waitingDocuments = 0;
+  #waitingLength = 0;
   #pump: Promise<void> | undefined;
 
   /** `run` settles every job of the group it is given; it must not reject. */
@@ -53,16 +58,19 @@ export class EditQueue {
     this.#options = options;
   }
 
-  add<T>(collection: CollectionState, ids: readonly string[], work: (edits: CollectionEdits) => T): Promise<T> {
-    const { maxWaiting } = this.#options;
-    if (this.#waitingDocuments + ids.length > maxWaiting && this.#waitingDocuments > 0) {
-      return Promise.reject(
-        new HawserError('WRITE_QUEUE_FULL', `more than ${maxWaiting} documents wait to be written`),
-      );
-    }
+  /** @param length characters of the bodies that `work` holds on to until it has run */
+  add<T>(
+    collection: CollectionState,
+    ids: readonly string[],
+    work: (edits: CollectionEdits) => T,
+    length = 0,
+  ): Promise<T> {
+    const full = this.#fullWith(ids.length, length);
+    if (full !== undefined) return Promise.reject(new HawserError('WRITE_QUEUE_FULL', `${full} wait to be written`));
     const done = deferred<unknown>();
-    this.#enqueue({ collection, ids, work, done });
+    this.#enqueue({ collection, ids, length, work, done });
     this.#waitingDocuments += ids.length;
+    this.#waitingLength += length;
     return done.promise as Promise<T>;
   }
 
@@ -86,6 +94,18 @@ export class EditQueue {
     while (this.#pump !== undefined) await this.#pump;
   }
 
+  /** What there would be too much of with one more job, or undefined. */
+  #fullWith(documents: number, length: number): string | undefined {
+    const { maxWaiting, maxWaitingLength } = this.#options;
+    if (this.#waitingDocuments > 0 && this.#waitingDocuments + documents > maxWaiting) {
+      return `more than ${maxWaiting} documents`;
+    }
+    if (length > 0 && this.#waitingLength > 0 && this.#waitingLength + length > maxWaitingLength) {
+      return `bodies of more than ${maxWaitingLength} characters`;
+    }
+    return undefined;
+  }
+
   #enqueue(entry: EditJob | Turn): void {
     this.#waiting.push(entry);
     this.#pump ??= this.#drain();
@@ -106,15 +126,17 @@ export class EditQueue {
   }
 
   #takeGroup(): EditJob[] {
-    let documents = 0;
+    let [documents, length] = [0, 0];
     const group: EditJob[] = [];
     for (const entry of this.#waiting) {
       if ('begin' in entry || (group.length > 0 && documents + entry.ids.length > this.#options.maxGroup)) break;
       documents += entry.ids.length;
+      length += entry.length;
       group.push(entry);
     }
     this.#waiting.splice(0, group.length);
     this.#waitingDocuments -= documents;
+    this.#waitingLength -= length;
     return group;
   }
 }

@@ -14,6 +14,8 @@ import type { WriteSession } from './write-session.js';
 
 /** Documents that are written together at the most: bounds both memory and the time others wait. */
 export const MAX_GROUP = 1_000;
+/** Bodies that wait may take 64 MiB of memory, twice that where they hold a character beyond Latin-1. */
+export const GROUP_LIMITS = { maxGroup: MAX_GROUP, maxWaitingLength: 64 * 1024 * 1024 } as const;
 /** Characters of bodies that a batch holds in memory before it hands them to its transaction. */
 const MAX_GROUP_LENGTH = 4 * 1024 * 1024;
 
@@ -32,7 +34,10 @@ export class EngineBatch {
     this.owner = owner;
     this.outer = outer;
     this.#session = session;
-    this.#queue = new EditQueue((group) => this.#run(group), { maxGroup: MAX_GROUP, maxWaiting: MAX_GROUP * 100 });
+    this.#queue = new EditQueue((group) => this.#run(group), {
+      ...GROUP_LIMITS,
+      maxWaiting: MAX_GROUP * 100,
+    });
   }
 
   get hasEnded(): boolean {
@@ -45,9 +50,14 @@ export class EngineBatch {
       throw new HawserError('DATABASE_IN_BATCH', 'the batch has ended: await its work inside its function');
   }
 
-  async edit<T>(collection: CollectionState, ids: readonly string[], work: (edits: CollectionEdits) => T): Promise<T> {
+  async edit<T>(
+    collection: CollectionState,
+    ids: readonly string[],
+    work: (edits: CollectionEdits) => T,
+    length = 0,
+  ): Promise<T> {
     this.check();
-    return this.#queue.add(collection, ids, work);
+    return this.#queue.add(collection, ids, work, length);
   }
 
   /** Runs `work` as a part of this batch. If it fails the whole batch does, for a part cannot be undone alone. */

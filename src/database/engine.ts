@@ -4,26 +4,28 @@
  *
  * Invariant: what `edit` and `batch` resolve to has been committed before they resolve.
  */
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { Emitter, type Logger } from '../base/index.js';
+import { deferred, Emitter, type Clock } from '../base/index.js';
 import { HawserError } from '../errors.js';
-import { BlobStore, lockDirectory, openStorage, type Storage, type StorageOptions } from '../storage/index.js';
-import type { CollectionState } from './collection-state.js';
+import { BlobStore, lockDirectory, openStorage, type Storage, type StorageTransaction } from '../storage/index.js';
+import { collectBlobs } from './blob-collector.js';
+import { BlobLeases } from './blob-leases.js';
+import { recordKey, type CollectionState } from './collection-state.js';
 import type { CollectionEdits } from './document-edits.js';
 import { EditQueue, settleJobs, type EditJob } from './edit-queue.js';
-import { batchAround, MAX_GROUP, outsideBatches, runBatch, type EngineBatch } from './engine-batch.js';
+import { batchAround, GROUP_LIMITS, outsideBatches, runBatch, type EngineBatch } from './engine-batch.js';
+import {
+  checkSame,
+  withDefaults,
+  type EngineOptions,
+  type EngineSettings,
+  type EngineTools,
+} from './engine-options.js';
+import { Expiration } from './expiration.js';
+import { identities, type Identities } from './identities.js';
 import { DEFAULT_NAME } from './names.js';
+import { PEER_CHECKPOINT, PeerCheckpoints } from './peer-checkpoints.js';
 import { collectionDeleted, WriteSession, type CommittedChange } from './write-session.js';
-
-/** What all Database objects on a path share. Where one is left out, whatever the engine has is taken. */
-export interface EngineOptions {
-  readonly fullSync?: boolean | undefined;
-  readonly driver?: StorageOptions['driver'] | undefined;
-  readonly maxQueuedWrites?: number | undefined;
-}
-
-type EngineSettings = { readonly [Name in keyof EngineOptions]-?: NonNullable<EngineOptions[Name]> };
 
 interface EngineEvents {
   /** After a commit, before its writers are told. */
@@ -37,7 +39,13 @@ interface EngineEvents {
 export class DatabaseEngine {
   readonly path: string;
   readonly storage: Storage;
+  /** For reading. What is stored goes through a lease. */
   readonly blobs: BlobStore;
+  readonly blobLeases: BlobLeases;
+  readonly peerCheckpoints = new PeerCheckpoints();
+  readonly expiration: Expiration;
+  /** Decides what has expired: that of the Database object which opened the folder first. */
+  readonly clock: Clock;
   readonly options: EngineSettings;
   readonly events = new Emitter<EngineEvents>();
   /** Identifies this database in its checkpoints; never leaves the device. */
@@ -56,22 +64,23 @@ export class DatabaseEngine {
   static async open(
     directory: string,
     given: EngineOptions,
-    logger: Logger,
+    tools: EngineTools,
     onClosed: () => void,
   ): Promise<DatabaseEngine> {
-    const { fullSync = false, driver = 'auto', maxQueuedWrites = MAX_QUEUED_WRITES } = given;
+    const options = withDefaults(given);
+    const { fullSync, driver } = options;
     const unlock = await lockDirectory(directory, driver);
     let storage: Storage | undefined;
     try {
-      storage = await openStorage({ directory, fullSync, driver }, logger);
+      storage = await openStorage({ directory, fullSync, driver }, tools.logger);
       const blobs = await BlobStore.open(join(directory, 'blobs'));
       const uuids = await identities(storage);
-      const options = { fullSync, driver, maxQueuedWrites };
       const free = (): Promise<void> => unlock().finally(onClosed);
-      const engine = new DatabaseEngine(directory, storage, blobs, options, free, uuids);
+      const engine = new DatabaseEngine(directory, storage, blobs, options, tools, free, uuids);
       for (const record of await storage.collections()) {
-        engine.#collections.set(`${record.scope}.${record.name}`, { ...record, deleted: false });
+        engine.#collections.set(`${record.scope}.${record.name}`, { ...record, deleted: false, bodyKeepers: 0 });
       }
+      await engine.expiration.start();
       return engine;
     } catch (error) {
       await storage?.close().catch(() => undefined);
@@ -85,19 +94,26 @@ export class DatabaseEngine {
     storage: Storage,
     blobs: BlobStore,
     options: EngineSettings,
+    tools: EngineTools,
     free: () => Promise<void>,
-    uuids: { readonly private: string; readonly public: string },
+    uuids: Identities,
   ) {
     this.path = path;
     this.storage = storage;
     this.blobs = blobs;
+    this.blobLeases = new BlobLeases(blobs);
+    this.clock = tools.clock;
     this.options = options;
     this.#free = free;
     this.privateUUID = uuids.private;
     this.publicUUID = uuids.public;
     this.#queue = new EditQueue((group) => this.#commit(group), {
-      maxGroup: MAX_GROUP,
+      ...GROUP_LIMITS,
       maxWaiting: options.maxQueuedWrites,
+    });
+    this.expiration = new Expiration(this, tools.logger, {
+      turn: (work) => this.#queue.turn(work),
+      purge: (collection, ids) => this.#purge(collection, ids),
     });
   }
 
@@ -107,7 +123,7 @@ export class DatabaseEngine {
       await this.#closing.catch(() => undefined); // told to those who closed it
       return false;
     }
-    this.#checkSame(options);
+    checkSame(this.path, options, { ...this.options, driver: this.storage.driver });
     this.#users++;
     return true;
   }
@@ -131,7 +147,7 @@ export class DatabaseEngine {
   collectionState(scope: string, name: string): CollectionState {
     const found = this.#collections.get(`${scope}.${name}`);
     if (found !== undefined) return found;
-    const state: CollectionState = { key: -1, scope, name, lastSequence: 0, deleted: false };
+    const state: CollectionState = { key: -1, scope, name, lastSequence: 0, deleted: false, bodyKeepers: 0 };
     this.#collections.set(`${scope}.${name}`, state);
     return state;
   }
@@ -157,17 +173,31 @@ export class DatabaseEngine {
     this.checkNotInBatch('deleteCollection');
     await this.#queue.turn(async () => {
       if (state.deleted) return;
-      if (state.key >= 0) await this.storage.transaction((transaction) => transaction.deleteCollection(state.key));
+      if (state.key >= 0) {
+        await this.storage.transaction(async (transaction) => {
+          await transaction.deleteCollection(state.key);
+          for (const kind of ['checkpoint', PEER_CHECKPOINT])
+            await transaction.deleteRecords(kind, recordKey(state, ''));
+        });
+      }
       state.deleted = true;
       this.#collections.delete(`${state.scope}.${state.name}`);
       outsideBatches(() => this.events.emit('collectionDeleted', state));
     });
   }
 
-  /** Runs one writer's edit in the next group commit. Rejects with what `work` throws, or with why the commit failed. */
-  async edit<T>(collection: CollectionState, ids: readonly string[], work: (edits: CollectionEdits) => T): Promise<T> {
+  /**
+   * Runs one writer's edit in the next group commit. Rejects with what `work` throws, or with why the commit failed.
+   * @param length characters of the bodies that wait with it
+   */
+  async edit<T>(
+    collection: CollectionState,
+    ids: readonly string[],
+    work: (edits: CollectionEdits) => T,
+    length = 0,
+  ): Promise<T> {
     this.checkNotInBatch('writing past the batch');
-    return this.#queue.add(collection, ids, work);
+    return this.#queue.add(collection, ids, work, length);
   }
 
   /** Lets `work`, which ends in an edit, finish before the engine is let go of by those who asked for it. */
@@ -187,15 +217,19 @@ export class DatabaseEngine {
     return this.#queue.turn(() => this.#transaction((session) => runBatch(this, session, work)));
   }
 
-  /** A change of bookkeeping beside the documents. Keeps its order with the edits asked for before it. */
-  async putRecord(kind: string, key: string, value: string | undefined): Promise<void> {
-    await this.#queue.turn(() => this.storage.transaction((transaction) => transaction.putRecord(kind, key, value)));
+  /** A change of a collection's records, which makes the collection. Keeps its order with the edits asked for before it. */
+  async keepRecords<T>(state: CollectionState, work: (transaction: StorageTransaction) => Promise<T>): Promise<T> {
+    if (state.key < 0) await this.createCollection(state);
+    return this.#queue.turn(async () => {
+      if (state.deleted) throw collectionDeleted(state);
+      return this.storage.transaction(work);
+    });
   }
 
-  /** Gives free space back to the file system. */
+  /** Deletes blobs that nothing refers to, and gives free space back to the file system. */
   async compact(): Promise<void> {
     this.checkNotInBatch('compact');
-    await this.storage.compact();
+    await this.preparing(this.#compact());
   }
 
   /** Throws `DATABASE_IN_BATCH` where `what` would wait for the batch that it is called from. */
@@ -203,16 +237,6 @@ export class DatabaseEngine {
     if (batchAround(this) === undefined) return;
     const message = `${what} is not possible inside inBatch, where only work through the argument of its function is`;
     throw new HawserError('DATABASE_IN_BATCH', message);
-  }
-
-  #checkSame(options: EngineOptions): void {
-    const { driver = 'auto', fullSync, maxQueuedWrites } = options;
-    let other: string | undefined;
-    if (fullSync !== undefined && fullSync !== this.options.fullSync) other = 'fullSync';
-    if (driver !== 'auto' && driver !== this.storage.driver) other = 'driver';
-    if (maxQueuedWrites !== undefined && maxQueuedWrites !== this.options.maxQueuedWrites) other = 'maxQueuedWrites';
-    if (other === undefined) return;
-    throw new HawserError('ARGUMENT_INVALID', `${this.path} is open in this process with another ${other}`);
   }
 
   /** To be called in turn: what it commits is known to the next one. */
@@ -243,31 +267,27 @@ export class DatabaseEngine {
     }
   }
 
+  async #compact(): Promise<void> {
+    await collectBlobs(this, () => this.#queue.turn(async () => undefined));
+    await this.storage.compact();
+  }
+
+  /** In turn. Nothing is read, however large the documents are. */
+  async #purge(collection: CollectionState, ids: readonly string[]): Promise<void> {
+    await this.#transaction(async (session) => {
+      const work = (edits: CollectionEdits): void => ids.forEach((id) => edits.purge(id));
+      await session.run([{ collection, ids: [], length: 0, work, done: deferred() }]);
+      await session.flush();
+    });
+  }
+
   async #close(): Promise<void> {
     try {
+      await this.expiration.stop();
       await this.#queue.idle();
       await this.storage.close();
     } finally {
       await this.#free();
     }
   }
-}
-
-/** Documents: with a few hundred bytes each, some tens of megabytes. */
-const MAX_QUEUED_WRITES = 100_000;
-
-/** The two UUIDs of the database, made at its first opening. */
-async function identities(storage: Storage): Promise<{ private: string; public: string }> {
-  const known = {
-    private: await storage.record('identity', 'private'),
-    public: await storage.record('identity', 'public'),
-  };
-  if (known.private !== undefined && known.public !== undefined)
-    return { private: known.private, public: known.public };
-  const made = { private: randomUUID(), public: randomUUID() };
-  await storage.transaction(async (transaction) => {
-    await transaction.putRecord('identity', 'private', made.private);
-    await transaction.putRecord('identity', 'public', made.public);
-  });
-  return made;
 }

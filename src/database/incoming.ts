@@ -1,10 +1,11 @@
 /**
- * Puts revisions that came from a peer into the tree of a document (specification 5.5) and resolves conflicts (5.8).
- * Synchronous and without I/O: it runs inside a write.
+ * Puts revisions that came from a peer into the tree of a document (specification 5.5). Synchronous and without I/O: it
+ * runs inside a write.
  */
-import { canonicalJson } from '../base/index.js';
-import { createRevisionID, generationOf, insertRevision, prune, winner } from '../revision/index.js';
+import { HawserError } from '../errors.js';
+import { generationOf, insertRevision, prune, winner } from '../revision/index.js';
 import type { StoredDocument } from '../storage/index.js';
+import { afterConflict, resolveByDefault } from './conflicts.js';
 import type { CollectionEdits, DocumentContent } from './document-edits.js';
 import {
   currentBranch,
@@ -30,13 +31,17 @@ export interface IncomingRevision {
 export interface IncomingOptions {
   /** The number of the remote it was pulled from: then conflicts are kept for resolution. Without it they are refused. */
   readonly remote?: number;
+  /** Resolve conflicts by the default rule in the same write. @default false */
+  readonly resolve?: boolean;
 }
 
 /**
- * `inserted`: it is the current revision now. `present`: it was known. `conflict`: kept on a branch of its own until it is
- * resolved. `refused`: it conflicts and conflicts are not taken; nothing changed.
+ * `inserted`: it is here now, as the current revision unless a conflict was resolved otherwise. `present`: it was known.
+ * `conflict`: kept on a branch of its own until it is resolved. `refused`: it conflicts and conflicts are not taken; nothing
+ * changed. `rebased`: its body is the document's now, as a revision on top of the deletion that was here; the peer has to
+ * hear of that one.
  */
-export type IncomingOutcome = 'inserted' | 'present' | 'conflict' | 'refused';
+export type IncomingOutcome = 'inserted' | 'present' | 'conflict' | 'refused' | 'rebased';
 
 export interface IncomingResult {
   readonly outcome: IncomingOutcome;
@@ -44,11 +49,16 @@ export interface IncomingResult {
   readonly sequence: number;
 }
 
+/** @throws HawserError `REVISION_ID_INVALID` for a generation so high that the document could hardly be edited any more */
 export function insertIncoming(
   edits: CollectionEdits,
   revision: IncomingRevision,
   options: IncomingOptions,
 ): IncomingResult {
+  if (generationOf(revision.revisionID) > MAX_RECEIVED_GENERATION) {
+    const message = `revision ${revision.revisionID} of document "${revision.id}" claims more edits than can have been made`;
+    throw new HawserError('REVISION_ID_INVALID', message);
+  }
   const outcome = insert(edits, revision, options);
   return { outcome, sequence: edits.get(revision.id)?.sequence ?? 0 };
 }
@@ -72,65 +82,49 @@ function insert(edits: CollectionEdits, revision: IncomingRevision, options: Inc
     edits.put(asCurrent(previous, revision, outcome.history, options.remote));
     return 'inserted';
   }
-  if (options.remote === undefined) return 'refused';
-
   const branch: ConflictBranch = {
     revisionID: revision.revisionID,
     deleted: revision.deleted,
     history: outcome.history,
     body: revision.body,
     hasBlobs: revision.hasBlobs,
-    remote: options.remote,
+    remote: options.remote ?? -1,
   };
+  if (options.remote === undefined) {
+    const isNewLife = current.deleted && !revision.deleted && outcome.commonAncestor === undefined;
+    return isNewLife && conflicts.length === 0 ? revive(edits, current, branch) : 'refused';
+  }
+  // Follows a remote that has another branch than we got from it, where nothing was edited here and it is no step back.
+  const isUnedited = remoteRevision(current, options.remote) === current.revisionID;
+  const remotes = withRemoteRevision(current.remotes, options.remote, revision.revisionID);
+  if (isUnedited && winner(currentBranch(current), branch) === branch) {
+    edits.put(afterConflict({ ...current, conflicts: writeConflicts(others), remotes }, branch, 'remote'));
+    return 'inserted';
+  }
   const extended = outcome.extends === undefined ? undefined : conflicts[outcome.extends];
-  edits.rewrite({
-    ...current,
-    conflicts: writeConflicts([...others.filter((other) => other !== extended), branch]),
-    remotes: withRemoteRevision(current.remotes, options.remote, revision.revisionID),
-  });
-  return 'conflict';
+  const waiting = [...others.filter((other) => other !== extended), branch];
+  edits.rewrite({ ...current, conflicts: writeConflicts(waiting), remotes });
+  if (options.resolve !== true) return 'conflict';
+  resolveByDefault(edits, current.id);
+  return 'inserted';
 }
 
 /**
- * Resolves every conflict of a document by the default rule: a deletion wins, then the higher generation, then the higher
- * revision ID. Returns whether there was anything to resolve.
- *
- * Peers that sync in any order end with the same revision, because nothing made here depends on which side is local: of
- * different generations the winner stays the revision it is, and is offered to the remote as a descendant of the remote's
- * own; only where the generations tie, or a deletion wins with the lower one, is there a new revision, and its ID depends
- * on its generation and body alone. So whoever resolves the same conflict makes the same revision, and each resolution
- * ranks above what it resolved.
+ * A document is made anew by a peer that knows nothing of its deletion here (specification 5.5, rule c of Sync Gateway). The
+ * deletion is known elsewhere and would win against it, so the new document has to descend from the tombstone.
  */
-export function resolveByDefault(edits: CollectionEdits, id: string): boolean {
-  const document = edits.get(id);
-  if (document === undefined || document.conflicts === null) return false;
-  let current: DocumentContent = document;
-  for (const branch of readConflicts(document)) current = resolveBranch(current, branch);
-  edits.put({ ...current, conflicts: null }); // at the end of the feed, so that a push comes by
-  return true;
+function revive(edits: CollectionEdits, tombstone: StoredDocument, created: ConflictBranch): IncomingOutcome {
+  if (generationOf(created.revisionID) > generationOf(tombstone.revisionID)) {
+    edits.put(afterConflict(tombstone, created, 'remote'));
+    return 'inserted';
+  }
+  const { body, hasBlobs } = created;
+  edits.put(afterConflict(tombstone, created, { text: body, deleted: false, hasBlobs }));
+  return 'rebased';
 }
 
-function resolveBranch(current: DocumentContent, branch: ConflictBranch): DocumentContent {
-  const local = currentBranch({ ...current, sequence: 0 });
-  if (winner(local, branch) === branch) {
-    return {
-      ...current,
-      revisionID: branch.revisionID,
-      deleted: branch.deleted,
-      body: branch.body,
-      hasBlobs: branch.hasBlobs,
-      history: branch.history.join(','),
-    };
-  }
-  const generation = generationOf(branch.revisionID);
-  if (generationOf(current.revisionID) > generation) return current;
-  const id = createRevisionID(undefined, current.deleted, canonicalJson(current.body));
-  return {
-    ...current,
-    revisionID: `${generation + 1}${id.slice(id.indexOf('-'))}`,
-    history: prune([branch.revisionID, ...branch.history], isOnRemote(current.remotes)).join(','),
-  };
-}
+/** Half of what revision IDs can count to: leaves as much again for edits on top. */
+const MAX_RECEIVED_GENERATION = 2 ** 31;
 
 function asCurrent(
   previous: StoredDocument | undefined,
@@ -160,7 +154,8 @@ function noteRemote(
   revisionID: string,
 ): void {
   if (remote === undefined) return;
-  const path = [current.revisionID, ...currentBranch(current).history];
+  // While a conflict waits, an ancestor says nothing: what the remote has now may be on the other branch.
+  const path = [current.revisionID, ...(current.conflicts === null ? currentBranch(current).history : [])];
   const position = path.indexOf(revisionID);
   if (position < 0) return;
   const recorded = remoteRevision(current, remote);

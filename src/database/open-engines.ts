@@ -2,21 +2,21 @@
  * Which folders this process has open, so that every Database object on a path finds the same engine. Opening, closing and
  * deleting a folder never overlap: whoever comes meanwhile waits, then looks again.
  */
-import type { Logger } from '../base/index.js';
 import { HawserError } from '../errors.js';
 import { isDatabaseDirectory, lockDirectory } from '../storage/index.js';
-import { DatabaseEngine, type EngineOptions } from './engine.js';
+import { DatabaseEngine } from './engine.js';
+import type { EngineOptions, EngineTools } from './engine-options.js';
 import { makeFolder, removeFolder, truePath } from './folder.js';
 
 /** By folder. Undefined is what the deletion of a folder leaves. */
 const engines = new Map<string, Promise<DatabaseEngine | undefined>>();
 
 /** The engine for `path`, opened or shared. Each call must be matched by one `release`. */
-export async function acquireEngine(path: string, options: EngineOptions, logger: Logger): Promise<DatabaseEngine> {
+export async function acquireEngine(path: string, options: EngineOptions, tools: EngineTools): Promise<DatabaseEngine> {
   for (;;) {
     const directory = await makeFolder(path);
     const existing = engines.get(directory);
-    if (existing === undefined) return openFirst(directory, options, logger);
+    if (existing === undefined) return openFirst(directory, options, tools);
     const engine = await existing.catch(() => undefined); // told to those who opened it
     if (engine !== undefined && (await engine.share(options))) return engine;
   }
@@ -47,8 +47,8 @@ async function destroy(directory: string): Promise<void> {
   }
 }
 
-async function openFirst(directory: string, options: EngineOptions, logger: Logger): Promise<DatabaseEngine> {
-  const opening = DatabaseEngine.open(directory, options, logger, () => engines.delete(directory));
+async function openFirst(directory: string, options: EngineOptions, tools: EngineTools): Promise<DatabaseEngine> {
+  const opening = DatabaseEngine.open(directory, options, tools, () => engines.delete(directory));
   engines.set(directory, opening);
   try {
     return await opening;

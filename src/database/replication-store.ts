@@ -5,16 +5,17 @@
 import type { Unsubscribe } from '../base/index.js';
 import type { FeedQuery, StoredDocument } from '../storage/index.js';
 import { Collection } from './collection.js';
-import type { CollectionState } from './collection-state.js';
+import { recordKey, type CollectionState } from './collection-state.js';
+import type { CollectionEdits } from './document-edits.js';
 import type { DatabaseEngine } from './engine.js';
-import {
-  insertIncoming,
-  resolveByDefault,
-  type IncomingOptions,
-  type IncomingResult,
-  type IncomingRevision,
-} from './incoming.js';
+import { ConflictResults, type OpenConflict } from './conflict-results.js';
+import { resolveByDefault, type SettleOutcome } from './conflicts.js';
+import { insertIncoming, type IncomingOptions, type IncomingResult, type IncomingRevision } from './incoming.js';
+import type { BlobLease } from './blob-leases.js';
+import { isDue } from './expiration.js';
 import { fullName } from './names.js';
+import { PEER_CHECKPOINT, readPeerCheckpoint, type PeerCheckpoint } from './peer-checkpoints.js';
+import { ReplicationBlobs } from './replication-blobs.js';
 
 export class ReplicationStore {
   readonly #engine: DatabaseEngine;
@@ -48,6 +49,11 @@ export class ReplicationStore {
     return this.#engine.publicUUID;
   }
 
+  /** The contents of the blobs of the whole database. */
+  get blobs(): ReplicationBlobs {
+    return new ReplicationBlobs(this.#engine.blobs);
+  }
+
   /** The highest sequence committed, or a little more: gaps are possible. */
   get lastSequence(): number {
     return this.#state.lastSequence;
@@ -75,12 +81,45 @@ export class ReplicationStore {
 
   /** Inserts a revision from a peer in the next group commit, and resolves after it. */
   insert(revision: IncomingRevision, options: IncomingOptions): Promise<IncomingResult> {
-    return this.#engine.edit(this.#state, [revision.id], (edits) => insertIncoming(edits, revision, options));
+    if (revision.hasBlobs) this.#engine.blobLeases.refer(revision.body);
+    const work = (edits: CollectionEdits): IncomingResult => insertIncoming(edits, revision, options);
+    return this.#engine.edit(this.#state, [revision.id], work, revision.body.length);
+  }
+
+  /** Removes a document and all its history from this database, and only here. */
+  purge(id: string): Promise<void> {
+    return this.#engine.edit(this.#state, [id], (edits) => {
+      if (edits.get(id) !== undefined) edits.purge(id);
+    });
+  }
+
+  /** To be held from before the first blob of a revision is looked for or stored until `insert` has settled. */
+  blobLease(): BlobLease {
+    return this.#engine.blobLeases.lease();
+  }
+
+  /** The document has expired and only waits to be purged: it is not to be sent any more. */
+  isDue(document: StoredDocument): boolean {
+    return isDue(document, this.#engine.clock.now());
   }
 
   /** Resolves the conflicts of a document by the default rule. */
   resolveConflicts(id: string): Promise<boolean> {
     return this.#engine.edit(this.#state, [id], (edits) => resolveByDefault(edits, id));
+  }
+
+  /** A conflict of a document that waits, as it is now; undefined if there is none. */
+  async openConflict(id: string): Promise<OpenConflict | undefined> {
+    const [document] = await this.documents([id]);
+    return document === undefined ? undefined : ConflictResults.open(document, this.#state);
+  }
+
+  /**
+   * Stores what a resolver has returned; without a result the default rule decides. Rejects with `CONFLICT_RESOLVER_FAILED`
+   * where the result is of no use, and nothing is changed then.
+   */
+  settleConflict(open: OpenConflict, result?: { readonly value: unknown }): Promise<SettleOutcome> {
+    return new ConflictResults(this.#engine, this.#state).settle(open, result);
   }
 
   /** IDs of documents that wait for a resolution. */
@@ -105,6 +144,25 @@ export class ReplicationStore {
     await this.#engine.storage.transaction((transaction) => transaction.setRemoteRevisions(key, remote, revisions));
   }
 
+  /**
+   * From now on the bodies of former revisions are kept when documents change, as bases of deltas, also of those that no
+   * remote is known to have. Until the returned function is called.
+   */
+  keepBodies(): () => void {
+    const state = this.#state;
+    let isKept = true;
+    state.bodyKeepers++;
+    return () => {
+      if (isKept) state.bodyKeepers--;
+      isKept = false;
+    };
+  }
+
+  /** Resolves when every write that was given a sequence before the call is committed, or undone. */
+  settled(): Promise<void> {
+    return this.#engine.storage.transaction(() => Promise.resolve());
+  }
+
   /** Calls back after each commit in this collection. */
   onCommit(listener: () => void): Unsubscribe {
     return this.#engine.events.on('committed', (change) => {
@@ -112,10 +170,16 @@ export class ReplicationStore {
     });
   }
 
+  /** As {@link remoteNumber}, but undefined for a remote that was never replicated with. */
+  async knownRemoteNumber(remoteID: string): Promise<number | undefined> {
+    const known = await this.#engine.storage.record('remote', remoteID);
+    return known === undefined ? undefined : Number(known);
+  }
+
   /** A small number that stands for a remote database in the documents' bookkeeping; the same for the same `remoteID`. */
   async remoteNumber(remoteID: string): Promise<number> {
-    const known = await this.#engine.storage.record('remote', remoteID);
-    if (known !== undefined) return Number(known);
+    const known = await this.knownRemoteNumber(remoteID);
+    if (known !== undefined) return known;
     return this.#engine.storage.transaction(async (transaction) => {
       const raced = await transaction.record('remote', remoteID);
       if (raced !== undefined) return Number(raced);
@@ -126,40 +190,26 @@ export class ReplicationStore {
     });
   }
 
-  /** The checkpoint this database keeps for its own replications, as JSON text. */
+  /** The checkpoint this database keeps for its own replications of this collection, as JSON text. */
   localCheckpoint(id: string): Promise<string | undefined> {
-    return this.#engine.storage.record('checkpoint', id);
+    return this.#engine.storage.record('checkpoint', recordKey(this.#state, id));
   }
 
   putLocalCheckpoint(id: string, text: string): Promise<void> {
-    return this.#engine.putRecord('checkpoint', id, text);
+    return this.#engine.keepRecords(this.#state, (transaction) =>
+      transaction.putRecord('checkpoint', recordKey(this.#state, id), text),
+    );
   }
 
   /** A checkpoint kept for a peer (specification 4.1): opaque text and its revision. */
   async peerCheckpoint(id: string): Promise<PeerCheckpoint | undefined> {
-    return readPeerCheckpoint(await this.#engine.storage.record('peer-checkpoint', id));
+    return readPeerCheckpoint(await this.#engine.storage.record(PEER_CHECKPOINT, recordKey(this.#state, id)));
   }
 
   /** Stores it if `revision` is the one stored (undefined: none); resolves to the new revision, or undefined if it is not. */
   putPeerCheckpoint(id: string, text: string, revision: string | undefined): Promise<string | undefined> {
-    return this.#engine.storage.transaction(async (transaction) => {
-      const stored = readPeerCheckpoint(await transaction.record('peer-checkpoint', id));
-      if (stored?.revision !== revision) return undefined;
-      const generation = stored === undefined ? 1 : Number.parseInt(stored.revision, 10) + 1;
-      const next = `${generation}-cc`;
-      await transaction.putRecord('peer-checkpoint', id, `${next} ${text}`);
-      return next;
-    });
+    return this.#engine.keepRecords(this.#state, (transaction) =>
+      this.#engine.peerCheckpoints.put(transaction, recordKey(this.#state, id), text, revision),
+    );
   }
-}
-
-export interface PeerCheckpoint {
-  readonly revision: string;
-  readonly text: string;
-}
-
-function readPeerCheckpoint(record: string | undefined): PeerCheckpoint | undefined {
-  if (record === undefined) return undefined;
-  const space = record.indexOf(' ');
-  return { revision: record.slice(0, space), text: record.slice(space + 1) };
 }

@@ -23,7 +23,7 @@ export interface NewBody {
 /** The body of every tombstone. */
 export const TOMBSTONE: NewBody = { text: '{}', deleted: true, hasBlobs: false };
 
-export function currentBranch(document: StoredDocument): Branch {
+export function currentBranch(document: Pick<StoredDocument, 'revisionID' | 'deleted' | 'history'>): Branch {
   return { revisionID: document.revisionID, deleted: document.deleted, history: splitHistory(document.history) };
 }
 
@@ -53,7 +53,7 @@ export function isOnRemote(remotes: string | null | undefined): (revisionID: str
   return (revisionID) => remotes?.includes(`"${revisionID}"`) ?? false;
 }
 
-export function readConflicts(document: StoredDocument): ConflictBranch[] {
+export function readConflicts(document: Pick<StoredDocument, 'conflicts'>): ConflictBranch[] {
   if (document.conflicts === null) return [];
   return (JSON.parse(document.conflicts) as (Omit<ConflictBranch, 'history'> & { history: string })[]).map(
     (branch) => ({
@@ -69,7 +69,7 @@ export function writeConflicts(branches: readonly ConflictBranch[]): string | nu
 }
 
 /** The revision that a remote is known to have, or undefined. */
-export function remoteRevision(document: StoredDocument, remote: number): string | undefined {
+export function remoteRevision(document: Pick<StoredDocument, 'remotes'>, remote: number): string | undefined {
   if (document.remotes === null) return undefined;
   return (JSON.parse(document.remotes) as Record<string, string>)[remote];
 }

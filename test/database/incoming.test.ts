@@ -12,7 +12,7 @@ import {
 } from '../../src/database/index.js';
 import { compareRevisionIDs } from '../../src/revision/index.js';
 import type { StoredDocument } from '../../src/storage/index.js';
-import { openDatabase } from './fixtures.js';
+import { openDatabase, refuses } from './fixtures.js';
 
 interface Site {
   readonly collection: Collection;
@@ -155,6 +155,58 @@ describe('an incoming revision', () => {
     const next: IncomingRevision = { ...revision(3, 'd'), history: [ours, '1-aa'] };
     assert.equal((await store.insert(next, { remote: 1 })).outcome, 'inserted');
     assert.equal(shown(await row(store)), `3-dd<${ours}<1-aa ≠ 2-cc<1-aa`);
+  });
+
+  test('that makes anew what was deleted here lives on as a descendant of the deletion', async (context) => {
+    const { collection, store, events } = await site(context);
+    await collection.save('doc', { old: true });
+    await collection.delete('doc');
+    const deleted = (await row(store)).revisionID;
+    assert.equal((await store.insert(revision(2, 'bb', tombstone), {})).outcome, 'refused');
+    const body = '{ "new": 1.0 }';
+    assert.deepEqual(await store.insert(revision(1, 'a', { body }), {}), { outcome: 'rebased', sequence: 3 });
+    const made = await row(store);
+    assert.match(shown(made), new RegExp(`^3-[0-9a-f]{40}<${deleted}<1-aa$`));
+    assert.deepEqual([made.deleted, made.body, made.conflicts, made.remotes], [false, body, null, null]);
+    assert.deepEqual(await store.insert(revision(1, 'a'), {}), { outcome: 'present', sequence: 3 });
+    assert.equal((await store.insert(revision(1, 'b'), {})).outcome, 'refused', 'it is not deleted any more');
+    assert.deepEqual(events, ['doc', 'doc', 'doc']);
+
+    const other = await site(context);
+    await other.collection.save('doc', {});
+    await other.collection.delete('doc');
+    assert.equal((await other.store.insert(revision(5, 'edc'), {})).outcome, 'inserted');
+    assert.match(shown(await row(other.store)), /^5-ee<4-dd<3-cc<2-[0-9a-f]{40}<1-[0-9a-f]{40}$/);
+  });
+
+  test('of a generation that leaves no room for edits is refused, and anything below can be edited', async (context) => {
+    const { collection, store } = await site(context);
+    await collection.save('doc', {});
+    for (const generation of [2 ** 31 + 1, 2 ** 32 - 1]) {
+      for (const options of [{}, { remote: 1 }, { remote: 1, resolve: true }]) {
+        await refuses(store.insert(revision(generation, 'a'), options), 'REVISION_ID_INVALID', 'claims more edits');
+      }
+    }
+    await collection.save('doc', { n: 1 });
+    assert.equal((await store.insert(revision(2 ** 31, 'a', tombstone), { remote: 1 })).outcome, 'conflict');
+    await collection.save('doc', { n: 2 });
+    await store.resolveConflicts('doc');
+    assert.equal((await collection.save('doc', { n: 3 })).revisionID.split('-')[0], String(2 ** 31 + 1));
+  });
+
+  test('of a remote that has switched branches is followed where nothing was edited here', async (context) => {
+    const { collection, store } = await site(context);
+    await store.insert(revision(2, 'ba'), { remote: 1 });
+    assert.equal((await store.insert(revision(3, 'dca'), { remote: 1 })).outcome, 'inserted');
+    assert.equal(shown(await row(store)), '3-dd<2-bb<1-aa', 'what it was is superseded');
+    assert.deepEqual(await store.conflicted(), []);
+    assert.equal(
+      (await store.insert(revision(2, 'ea'), { remote: 1 })).outcome,
+      'conflict',
+      'that would be a step back',
+    );
+    await collection.save('doc', {});
+    assert.equal((await store.insert(revision(9, 'fba'), { remote: 1 })).outcome, 'conflict');
   });
 
   test('remembers fifty ancestors, and older ones that a remote has', async (context) => {
