@@ -19,6 +19,8 @@ export interface MessageEndpointListenerOptions {
   readonly protocolType: ProtocolType;
   /** Peers may pull but not push. @default false */
   readonly readOnly?: boolean;
+  /** Send and take differences to what the other side has, instead of whole documents. @default false */
+  readonly enableDeltaSync?: boolean;
   /** Connections at a time; `accept` throws for one more. @default 1,000 */
   readonly maxConnections?: number;
   /** @default the database's */
@@ -42,6 +44,7 @@ export class MessageEndpointListener {
       'collections',
       'protocolType',
       'readOnly',
+      'enableDeltaSync',
       'maxConnections',
       'logger',
     ]);
@@ -96,6 +99,7 @@ export class MessageEndpointListener {
 
   /** Ends every connection; peers see a listener that stopped. More can be accepted afterwards. */
   async closeAll(error: MessagingError = stoppedError()): Promise<void> {
+    this.#listener.database.checkNotInBatch('MessageEndpointListener.closeAll');
     await Promise.all([...this.#served.keys()].map((connection) => this.close(connection, error)));
     this.#starting = undefined;
     this.#stopping = this.#listener.stop(error);

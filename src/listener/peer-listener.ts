@@ -5,7 +5,7 @@
  * It opens no socket and knows no medium.
  */
 import { checkInteger, checkOptions, Emitter, type Clock, type Logger, type Unsubscribe } from '../base/index.js';
-import type { Collection, Database } from '../database/index.js';
+import { ReplicationStore, type Collection, type Database } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
 import { HawserError, isHawserError } from '../errors.js';
 import { checkCollections, PassiveSession, PROTOCOLS, type DocumentProblem } from '../replicator/index.js';
@@ -23,6 +23,8 @@ export interface PeerListenerOptions {
   readonly enableDeltaSync?: boolean;
   /** Connections at a time; the next is answered 503 and tries again later. @default 1,000 */
   readonly maxConnections?: number;
+  /** Give up a peer that owes an answer and sends nothing for this long. In seconds; 0 for the default. @default 330 */
+  readonly heartbeat?: number;
   /** @default the database's */
   readonly logger?: Logger;
   /** @default the database's */
@@ -90,6 +92,8 @@ export class PeerListener {
   readonly #emitter = new Emitter<ListenerEvents>();
   readonly #peers = new Set<Peer>();
   #removeUser: (() => void) | undefined;
+  /** While deltas are on: what they can be made from is kept, for the peers that will come too. */
+  #basesKept: (() => void)[] = [];
   #isStopped = false;
 
   /** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN`. */
@@ -100,6 +104,7 @@ export class PeerListener {
       'readOnly',
       'enableDeltaSync',
       'maxConnections',
+      'heartbeat',
       'logger',
       'clock',
     ]);
@@ -107,6 +112,7 @@ export class PeerListener {
     this.database = (this.collections[0] as Collection<never>).database;
     this.logger = options.logger ?? this.database.logger;
     this.clock = options.clock ?? this.database.clock;
+    checkKinds(options);
     this.#options = options;
     this.#maxConnections = checkInteger('maxConnections', options.maxConnections ?? 1_000, 1);
   }
@@ -142,6 +148,7 @@ export class PeerListener {
       collections: this.collections,
       readOnly: this.#options.readOnly ?? false,
       enableDeltaSync: this.#options.enableDeltaSync ?? false,
+      silenceMs: (this.#options.heartbeat || DEFAULT_HEARTBEAT) * 1_000,
       clock: this.clock,
       logger: this.logger,
       onChange: () => this.#sessionChanged(entry),
@@ -187,12 +194,20 @@ export class PeerListener {
     for (const collection of this.collections) {
       await this.database.createCollection(collection.name, { scope: collection.scope });
     }
+    if (this.#options.enableDeltaSync === true && this.#basesKept.length === 0) {
+      this.#basesKept = this.collections.map((collection) => new ReplicationStore(collection).keepBodies());
+    }
   }
 
-  /** Ends every connection, and unties the listener from its database. `start` may be called again. */
+  /**
+   * Ends every connection, and unties the listener from its database. `start` may be called again. Rejects with
+   * `DATABASE_IN_BATCH` inside a batch, which the writes of peers wait for.
+   */
   async stop(error?: MessagingError): Promise<void> {
+    this.database.checkNotInBatch('stopping a listener');
     this.#isStopped = true;
     await this.closeAll(error);
+    for (const letGo of this.#basesKept.splice(0)) letGo();
     this.#removeUser?.();
     this.#removeUser = undefined;
   }
@@ -232,6 +247,22 @@ export class PeerListener {
     this.#emitter.emit('error', known);
   }
 }
+
+/** What a wrong kind of value would quietly switch on. */
+function checkKinds({ readOnly, enableDeltaSync, heartbeat = 0 }: PeerListenerOptions): void {
+  for (const [name, value] of Object.entries({ readOnly, enableDeltaSync })) {
+    if (value === undefined || typeof value === 'boolean') continue;
+    throw new HawserError('ARGUMENT_INVALID', `listener: ${name} must be true or false`);
+  }
+  if (typeof heartbeat === 'number' && heartbeat >= 0 && heartbeat <= MAX_SECONDS) return;
+  const message = `listener: heartbeat must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(heartbeat)}`;
+  throw new HawserError('ARGUMENT_INVALID', message);
+}
+
+/** A little over three weeks: what a timer can hold. */
+const MAX_SECONDS = 2_000_000;
+/** A little more than the 300 s of a client. */
+const DEFAULT_HEARTBEAT = 330;
 
 /** The database that a path asks for; undefined where it is not of the form `/<database>/_blipsync`. */
 function databaseOfPath(path: string): string | undefined {

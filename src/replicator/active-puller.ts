@@ -8,18 +8,21 @@
 import { utf8 } from '../base/index.js';
 import type { IncomingRequest } from '../blip/index.js';
 import type { ReplicationStore } from '../database/index.js';
-import { HawserError, isHawserError } from '../errors.js';
-import { generationOf, possibleAncestors } from '../revision/index.js';
-import { branchesOf } from './known-branches.js';
-import { parseChanges, parseJsonBody, type AnnouncedChange } from './change-entries.js';
+import { HawserError } from '../errors.js';
+import type { StoredDocument } from '../storage/index.js';
+import { choose, isAccessLost, isNewsOfRemote } from './change-decisions.js';
+import { readChanges, type AnnouncedChange } from './change-entries.js';
 import type { CollectionRules } from './collection-configuration.js';
-import { collectionProperty, type CollectionIndex } from './collection-index.js';
-import { DELTA_REFUSED, errorToReply, isTransientStatus, remoteErrorToHawser, reply } from './remote-errors.js';
+import type { CollectionIndex } from './collection-index.js';
+import { deltaSource, sequenceOf } from './incoming-rev.js';
+import { isTransientStatus, remoteErrorToHawser, reply } from './remote-errors.js';
 import { RemoteSequences } from './remote-sequences.js';
-import { isDelta, isFaultOfRevision, readRevision, refuseBlobs, sequenceOf } from './rev-message.js';
+import { RequestedRevisions, type RequestedRevision } from './requested-revisions.js';
+import { RevisionReceiver, type Reception, type Resolutions } from './revision-receiver.js';
 import { NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
-import { CHANGES_BATCH, MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS, MAX_UNANSWERED_CHANGES } from './tuning.js';
+import { subChangesMessage } from './sub-changes.js';
+import { MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS, MAX_UNANSWERED_CHANGES } from './tuning.js';
 import { Window } from './window.js';
 
 export interface ActivePullerOptions extends SessionServices {
@@ -32,13 +35,16 @@ export interface ActivePullerOptions extends SessionServices {
   /** The position of the checkpoint, as JSON text. */
   readonly since: string | undefined;
   readonly remote: number;
+  readonly resolutions: Resolutions;
+  /** The remote was heard to have a revision that is the current one here or an ancestor of it. */
+  readonly onRemoteRevision?: (documentID: string, revisionID: string) => void;
 }
 
 export class ActivePuller {
   readonly #options: ActivePullerOptions;
   readonly #sequences: RemoteSequences;
-  /** Revisions asked for and not yet received, by sequence; several where one was announced more than once. */
-  readonly #requested = new Map<string, RequestedRevision[]>();
+  readonly #receiver: RevisionReceiver;
+  readonly #requested = new RequestedRevisions();
   /** Lists of changes that wait for their answer, in order, and how many changes are in them. */
   #answering: Promise<void> = Promise.resolve();
   #unanswered = 0;
@@ -51,6 +57,13 @@ export class ActivePuller {
   constructor(options: ActivePullerOptions) {
     this.#options = options;
     this.#sequences = new RemoteSequences(options.since);
+    const { rules, remote, resolutions } = options;
+    // One that replicates some documents only cannot tell a lost access from a document that it never wanted.
+    const autoPurge = options.autoPurge && rules.documentIDs === undefined;
+    this.#receiver = new RevisionReceiver({
+      ...options,
+      pull: { remote, filter: rules.pullFilter, autoPurge, resolutions },
+    });
   }
 
   /** What may go into the checkpoint. */
@@ -60,7 +73,14 @@ export class ActivePuller {
 
   /** Everything announced has been handled, and the remote has nothing more for now. */
   get isIdle(): boolean {
-    return this.#caughtUp && this.#unanswered === 0 && this.#inserts.size === 0 && this.#sequences.unfinished === 0;
+    const isUnderWay = this.#unanswered > 0 || this.#inserts.size > 0 || this.#sequences.unfinished > 0;
+    return this.#caughtUp && !isUnderWay && this.#receiver.isIdle;
+  }
+
+  /** The remote has still to send something, and does not wait for us to take what it has sent. */
+  get isExpecting(): boolean {
+    const isBusy = this.#unanswered > 0 || this.#inserts.size > 0;
+    return !isBusy && (!this.#caughtUp || this.#sequences.unfinished > 0);
   }
 
   /** Why something that was announced could not be pulled now; it is announced again in the next session. */
@@ -75,27 +95,16 @@ export class ActivePuller {
 
   /** Asks for the feed. Rejects with the peer's refusal. */
   async start(): Promise<void> {
-    const { channel, collection, continuous, since, store } = this.#options;
-    const properties: Record<string, string> = {
-      Profile: 'subChanges',
-      ...collectionProperty(collection),
-      batch: String(CHANGES_BATCH),
-      versioning: 'rev-trees',
-      revocations: 'true',
-    };
-    if (since !== undefined) properties['since'] = since;
-    if (continuous) properties['continuous'] = 'true';
-    if (since === undefined && (await store.isEmpty())) properties['activeOnly'] = 'true';
-    const answer = await channel.request({ properties });
+    const { channel, since, store } = this.#options;
+    const activeOnly = since === undefined && (await store.isEmpty());
+    const answer = await channel.request(subChangesMessage({ ...this.#options, activeOnly }));
     if (answer.error !== undefined) throw remoteErrorToHawser('subChanges', answer.error);
   }
 
   handleChanges(request: IncomingRequest): void {
-    const list = parseJsonBody(request.body);
     let changes: AnnouncedChange[];
     try {
-      if (list === undefined) throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'Invalid JSON body');
-      changes = parseChanges(list);
+      changes = readChanges(request.body);
       if (this.#unanswered > 0 && this.#unansweredChanges + changes.length > MAX_UNANSWERED_CHANGES)
         throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'the peer does not wait for the answers to its changes');
     } catch (error) {
@@ -126,29 +135,15 @@ export class ActivePuller {
   }
 
   handleRev(request: IncomingRequest): void {
-    const { backlog, channel, observer } = this.#options;
-    if (isDelta(request)) {
-      channel.respond(request, { error: DELTA_REFUSED }); // the same revision in full follows, without an announcement
-      return;
-    }
-    const requested = this.#take(request) ?? this.#unannounced(request);
-    const bytes = request.body.length;
-    backlog.add(bytes);
-    void this.#inserts.enter();
-    void this.#insert(request, requested).finally(() => {
-      this.#inserts.leave();
-      backlog.remove(bytes);
-      observer.finished(1);
-      this.#makeRoom();
-      observer.progressed();
-    });
+    const requested = this.#requested.take(request) ?? this.#unannounced(request);
+    if (requested !== undefined) this.#start(this.#receive(request, requested));
   }
 
   /** The promised revision will not come (specification 3.10). */
   handleNorev(request: IncomingRequest): void {
     const { channel, observer } = this.#options;
     channel.respond(request);
-    const requested = this.#take(request);
+    const requested = this.#requested.take(request);
     if (requested === undefined) return;
     const code = request.properties.integer('error') ?? 404;
     const error = remoteErrorToHawser(`"${requested.id}"`, reply.http(code, 'the peer cannot send it'));
@@ -164,57 +159,67 @@ export class ActivePuller {
     observer.progressed();
   }
 
-  async #insert(request: IncomingRequest, { id: documentID, sequence, ancestors }: RequestedRevision): Promise<void> {
-    const { channel, store, remote, observer } = this.#options;
+  async #receive(request: IncomingRequest, requested: RequestedRevision): Promise<void> {
+    const { channel, observer } = this.#options;
+    const { sequence, isWholeWanted } = requested;
     if (sequenceOf(request) === undefined) {
-      const message = "received 'rev' message with missing 'sequence'";
-      channel.respond(request, { error: reply.http(400, message) });
       this.#sequences.putOff(sequence);
-      this.#problem(documentID, new HawserError('REPLICATION_PROTOCOL_ERROR', message));
-      return;
-    }
-    try {
-      const revision = readRevision(request, (id) => ancestors.includes(id));
-      refuseBlobs(revision);
-      const { outcome } = await store.insert(revision, { remote });
-      if (outcome === 'conflict') await store.resolveConflicts(revision.id);
-      channel.respond(request, outcome === 'present' ? { properties: { noop: 'true' } } : undefined);
+      this.#refuse(request, requested, "received 'rev' message with missing 'sequence'");
+    } else if (isWholeWanted && deltaSource(request) !== undefined) {
+      // Asking for the whole once more could go on for ever.
       this.#sequences.finish(sequence);
-    } catch (error) {
-      channel.respond(request, { error: errorToReply(error) });
-      if (isHawserError(error) && isFaultOfRevision(error)) {
-        if (error.code === 'REPLICATION_BLOBS_UNSUPPORTED') this.#sequences.putOff(sequence);
-        else this.#sequences.finish(sequence);
-        this.#problem(documentID, error);
-      } else {
-        observer.failed(error);
+      this.#refuse(request, requested, 'received another delta where the whole revision was asked for');
+    } else {
+      const reception = await this.#receiver.receive(request);
+      if (reception.fate === 'whole' && sequence !== '' && !request.noReply) {
+        this.#requested.add({ ...requested, isWholeWanted: true }); // before the answer: it follows without an announcement
+        channel.respond(request, reception.answer);
+        return;
       }
+      channel.respond(request, reception.answer);
+      this.#account(requested, reception);
     }
+    observer.finished(1);
   }
 
-  /**
-   * Which request a message fulfils, now no longer waited for: that of its sequence, or else of its document, for a peer
-   * that confuses sequences would have us wait for ever.
-   */
-  #take(request: IncomingRequest): RequestedRevision | undefined {
-    const { properties } = request;
-    const isMeant = ({ id, revisionID }: RequestedRevision): boolean =>
-      id === properties.get('id') && revisionID === properties.get('rev');
-    const sequence = sequenceOf(request);
-    let list = sequence === undefined ? undefined : this.#requested.get(sequence);
-    list ??= [...this.#requested.values()].find((candidates) => candidates.some(isMeant));
-    if (list === undefined) return undefined;
-    const index = Math.max(0, list.findIndex(isMeant));
-    const [requested] = list.splice(index, 1);
-    if (requested !== undefined && list.length === 0) this.#requested.delete(requested.sequence);
-    return requested;
+  async #revoke(change: AnnouncedChange): Promise<void> {
+    this.#account(change, await this.#receiver.revoke(change.id, (change.flags & 1) !== 0));
+    this.#options.observer.finished(1);
   }
 
-  /** A revision that nobody asked for is stored, and moves nothing. */
-  #unannounced(request: IncomingRequest): RequestedRevision {
-    this.#options.observer.found(1);
-    const { properties } = request;
-    return { sequence: '', id: properties.get('id') ?? '', revisionID: properties.get('rev') ?? '', ancestors: [] };
+  #account({ id, sequence }: { readonly id: string; readonly sequence: string }, { fate, error }: Reception): void {
+    if (fate === 'broken') return; // the session ends, and the sequence stays open
+    if (fate === 'later') this.#sequences.putOff(sequence);
+    else this.#sequences.finish(sequence);
+    if (fate === 'later' && error?.retryable === true) this.#transientFailure ??= error;
+    if (fate === 'whole' && error !== undefined) this.#problem(id, error); // nobody can be asked for the whole
+  }
+
+  /** @param work counts what it has handled by itself; never rejects */
+  #start(work: Promise<void>): void {
+    void this.#inserts.enter();
+    void work.finally(() => {
+      this.#inserts.leave();
+      this.#makeRoom();
+      this.#options.observer.progressed();
+    });
+  }
+
+  #refuse(request: IncomingRequest, { id }: RequestedRevision, message: string): void {
+    this.#options.channel.respond(request, { error: reply.http(400, message) });
+    this.#problem(id, new HawserError('REPLICATION_PROTOCOL_ERROR', message));
+  }
+
+  /** A revision that nobody asked for is stored, and moves nothing; unless the documents to be replicated are listed. */
+  #unannounced(request: IncomingRequest): RequestedRevision | undefined {
+    const { channel, observer } = this.#options;
+    const id = request.properties.get('id') ?? '';
+    if (!this.#concernsUs(id)) {
+      channel.respond(request, { error: reply.http(403, 'this document was not asked for') });
+      return undefined;
+    }
+    observer.found(1);
+    return { sequence: '', id, revisionID: request.properties.get('rev') ?? '', isWholeWanted: false };
   }
 
   /** Waits until few enough revisions are outstanding (specification 3.7.3). */
@@ -234,57 +239,60 @@ export class ActivePuller {
   async #answer(request: IncomingRequest, changes: readonly AnnouncedChange[]): Promise<void> {
     const { channel, store, observer } = this.#options;
     const documents = await store.documents(changes.map((change) => change.id));
-    const answers: (readonly string[] | 0)[] = [];
+    await this.#noteRemote(changes, documents);
     let wanted = 0;
-    changes.forEach((change, index) => {
-      const ancestors = this.#decide(change, branchesOf(documents[index]));
-      // Expected before the answer is sent: the revision may follow at once.
-      if (ancestors === undefined) {
-        this.#sequences.skip(change.sequence);
-      } else {
-        wanted++;
-        this.#sequences.begin(change.sequence);
-        this.#request({ ...change, ancestors });
+    // Expected before the answer is sent: the revision may follow at once.
+    const answers = changes.map((change, index): readonly string[] | 0 => {
+      const { id, revisionID, sequence } = change;
+      const ancestors = this.#wanted(change, documents[index]);
+      const isHere = documents[index] !== undefined || this.#receiver.isReceiving(id);
+      const isRevoked = isHere && isAccessLost(change) && this.#concernsUs(id);
+      if (ancestors === undefined && !isRevoked) {
+        this.#sequences.skip(sequence);
+        return 0;
       }
-      answers.push(ancestors ?? 0);
+      wanted++;
+      this.#sequences.begin(sequence);
+      if (ancestors !== undefined) this.#requested.add({ id, revisionID, sequence, isWholeWanted: false });
+      else this.#start(this.#revoke(change));
+      return ancestors ?? 0;
     });
     observer.found(wanted);
     channel.respond(request, {
-      properties: { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true' },
+      properties: { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true', ...this.#receiver.announcement() },
       body: utf8(JSON.stringify(answers)),
       compressed: true,
     });
   }
 
-  #request(revision: RequestedRevision): void {
-    const list = this.#requested.get(revision.sequence);
-    if (list === undefined) this.#requested.set(revision.sequence, [revision]);
-    else list.push(revision);
+  /** Which revisions we have that the announced one may descend from; undefined where nothing is to be sent for it. */
+  #wanted(change: AnnouncedChange, document: StoredDocument | undefined): readonly string[] | undefined {
+    if (isAccessLost(change) || !this.#concernsUs(change.id)) return undefined;
+    const choice = choose(change, document, this.#options.deltas);
+    return choice === 'present' ? undefined : choice.ancestors;
   }
 
-  /** Which revisions we have that the announced one may descend from; undefined if it is not wanted (specification 3.7.2). */
-  #decide(change: AnnouncedChange, branches: ReturnType<typeof branchesOf>): readonly string[] | undefined {
-    // Access was lost or the document left the channels: nothing will be sent for it.
-    if (change.flags !== 0 && change.flags !== 1 && change.flags !== 5) return undefined;
-    if (
-      branches.some((branch) => branch.revisionID === change.revisionID || branch.history.includes(change.revisionID))
-    ) {
-      return undefined;
-    }
-    return possibleAncestors(branches, generationOf(change.revisionID));
+  /** Also a peer that was given the list of documents may ignore it. */
+  #concernsUs(documentID: string): boolean {
+    return this.#options.rules.documentIDs?.has(documentID) !== false;
+  }
+
+  /** What the remote has of ours need not be pushed, and what builds on it can be (specification 5.7). */
+  async #noteRemote(
+    changes: readonly AnnouncedChange[],
+    documents: readonly (StoredDocument | undefined)[],
+  ): Promise<void> {
+    const { store, remote, onRemoteRevision } = this.#options;
+    const news = changes.filter((change, index) => {
+      const document = documents[index];
+      return document !== undefined && !isAccessLost(change) && isNewsOfRemote(document, remote, change.revisionID);
+    });
+    await store.noteRemoteRevisions(remote, news);
+    for (const { id, revisionID } of news) onRemoteRevision?.(id, revisionID);
   }
 
   #problem(documentID: string, error: HawserError): void {
     const { observer, store } = this.#options;
     observer.document({ collection: store.name, documentID, isPush: false, flags: NO_FLAGS, error });
   }
-}
-
-/** What was announced and is wanted. */
-interface RequestedRevision {
-  readonly sequence: string;
-  readonly id: string;
-  readonly revisionID: string;
-  /** What we said we have. */
-  readonly ancestors: readonly string[];
 }

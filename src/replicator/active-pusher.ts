@@ -1,25 +1,25 @@
 /**
- * Pushes a collection to a passive peer (specification 3.8, 5.7, 9.5, D.4): proposes what changed after the checkpoint,
- * sends what is accepted, and keeps account of what is done.
+ * Pushes a collection to a passive peer (specification 3.8, 5.7, 9.5, D.4): chooses what changed after the checkpoint, has
+ * it proposed and sent, and keeps account of what is done.
  *
- * Invariant: at most one revision of a document is under way. Invariant: a sequence is in `done` only if the remote has
- * the revision, has refused it for good, or never needs it.
+ * Invariant: at most one revision of a document is under way. Invariant: a sequence is done only if the remote has the
+ * revision, has refused it for good, or never needs it.
  */
-import { utf8 } from '../base/index.js';
-import type { RemoteError } from '../blip/index.js';
 import { remoteRevision, splitHistory, type ReplicationStore } from '../database/index.js';
-import { HawserError } from '../errors.js';
+import { isHawserError, type HawserError } from '../errors.js';
 import type { StoredDocument } from '../storage/index.js';
-import { parseProposalReply, type ProposalAnswer } from './change-entries.js';
-import type { CollectionRules } from './collection-configuration.js';
-import { collectionProperty, type CollectionIndex } from './collection-index.js';
+import type { CollectionRules, DocumentFlags, ReplicationFilter } from './collection-configuration.js';
+import type { CollectionIndex } from './collection-index.js';
+import { FilterCalls } from './filter-calls.js';
 import { LocalFeed } from './local-feed.js';
-import { isError, isTransientReply, isTransientStatus, remoteErrorToHawser } from './remote-errors.js';
+import { Proposer, type Push, type PushOutcome } from './proposer.js';
+import { conflictWithRemote, ParkedConflicts } from './push-conflicts.js';
+import { PushLedger } from './push-ledger.js';
 import { RemoteNotes } from './remote-notes.js';
-import { SequenceSet } from './sequence-set.js';
+import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
-import { MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS, MAX_UNANSWERED_LISTS } from './tuning.js';
+import { MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS } from './tuning.js';
 import { Window } from './window.js';
 
 export interface ActivePusherOptions extends SessionServices {
@@ -40,46 +40,47 @@ export interface ActivePusherOptions extends SessionServices {
   readonly done: SequenceSet;
 }
 
-/** A revision under way. */
-interface Push {
-  readonly document: StoredDocument;
-  /** What the remote is believed to have. */
-  readonly parentID: string | undefined;
-  /** Proposals of this revision so far: what goes on after three will go on for ever. */
-  readonly attempt: number;
-}
+/** A document of the feed. */
+type Read = Pick<Push, 'document' | 'asOf'>;
 
 export class ActivePusher {
   readonly #options: ActivePusherOptions;
   readonly #feed: LocalFeed;
-  readonly #lists = new Window(MAX_UNANSWERED_LISTS);
-  readonly #revs = new Window(Number.POSITIVE_INFINITY);
+  readonly #ledger: PushLedger;
   readonly #notes: RemoteNotes;
+  readonly #proposer: Proposer;
+  readonly #filterCalls: FilterCalls;
+  /** Filters that are being asked, and what else is under way beside proposals. */
+  readonly #asking = new Window(Number.POSITIVE_INFINITY);
   /** IDs under way, with the newest revision that waits for each, if any. */
-  readonly #underWay = new Map<string, StoredDocument | undefined>();
-  /** Sequences that were read and are not done: under way, waiting, or put off. */
-  readonly #pending = new Set<number>();
-  #position: number;
+  readonly #underWay = new Map<string, Read | undefined>();
+  readonly #parked = new ParkedConflicts();
+  readonly #unsubscribe: () => void;
   #exhausted = false;
   /** Set when a one-shot push has read what it has to. */
   #isEnough = false;
-  #maxHistory: number | undefined;
   #transientFailure: HawserError | undefined;
   #hasPushed = false;
 
   constructor(options: ActivePusherOptions) {
     this.#options = options;
-    this.#position = options.done.firstMissing - 1;
-    this.#feed = new LocalFeed(options.store, this.#position);
+    this.#ledger = new PushLedger(options.done);
+    this.#feed = new LocalFeed(options.store, this.#ledger.position);
     this.#notes = new RemoteNotes(options.store, options.remote);
+    this.#proposer = new Proposer({
+      ...options,
+      feed: this.#feed,
+      remoteRevision: (document) => this.#remoteRevision(document),
+      settled: (push, outcome) => this.#settle(push.document, outcome),
+    });
+    this.#filterCalls = new FilterCalls(options);
+    // At once, so that whoever has saved and asks whether all is synced is not told of the time before.
+    this.#unsubscribe = options.store.onCommit(() => options.observer.progressed());
   }
 
   /** What may go into the checkpoint: everything that was read, but for what is not done. */
   get done(): SequenceSet {
-    const done = SequenceSet.upTo(this.#position);
-    done.addAll(this.#options.done);
-    for (const sequence of this.#pending) done.remove(sequence);
-    return done;
+    return this.#ledger.done;
   }
 
   /** Whether the remote has confirmed a revision in this session. */
@@ -90,7 +91,7 @@ export class ActivePusher {
   /** Everything found is transferred, and there is nothing more for now. */
   get isIdle(): boolean {
     const hasAll = this.#isEnough || (this.#exhausted && !this.#feed.hasNews);
-    return hasAll && this.#lists.size === 0 && this.#revs.size === 0;
+    return hasAll && this.#proposer.size === 0 && this.#asking.size === 0;
   }
 
   /**
@@ -98,45 +99,55 @@ export class ActivePusher {
    * now. Continuous: goes on until the connection ends.
    */
   async run(): Promise<void> {
-    const { channel, continuous, pulled, store, observer } = this.#options;
-    // At once, so that whoever has saved and asks whether all is synced is not told of the time before.
-    const unsubscribe = store.onCommit(() => observer.progressed());
+    const { channel, continuous, pulled, store } = this.#options;
     try {
       // One-shot: what is saved after that is for the next time, or a busy writer would keep it from ending.
       let end = continuous ? Number.POSITIVE_INFINITY : store.lastSequence;
-      await this.#pushUntil(() => this.#position >= end);
+      await this.#pushUntil(() => this.#ledger.position >= end);
       if (continuous || channel.isEnded) return;
       await Promise.race([pulled, channel.ended]);
       end = store.lastSequence;
-      if (pulled !== undefined) await this.#pushUntil(() => this.#position >= end);
+      if (pulled !== undefined) await this.#pushUntil(() => this.#ledger.position >= end);
       this.#isEnough = true;
       // Either may begin anew what the other has finished.
-      while (this.#lists.size > 0 || this.#revs.size > 0) {
-        await this.#lists.idle();
-        await this.#revs.idle();
+      while (this.#proposer.size > 0 || this.#asking.size > 0) {
+        await this.#proposer.idle();
+        await this.#asking.idle();
       }
       await this.#notes.flush();
       if (this.#transientFailure !== undefined) throw this.#transientFailure;
     } finally {
-      unsubscribe();
-      this.#feed.close();
+      this.close();
       await this.#notes.flush();
     }
   }
 
+  /** The session is over, or all is pushed. Idempotent. */
   close(): void {
+    this.#unsubscribe();
     this.#feed.close();
+    for (const [id, { deleted }] of this.#parked.takeAll()) this.#tell({ id, deleted }, conflictWithRemote(id));
   }
 
-  /** Reads the feed and proposes what it holds, to its end for now; a continuous push goes on when there is more. */
+  /** The puller has learned which revision the remote has of a document, one that is here too (specification 5.7). */
+  remoteHas(documentID: string, revisionID: string): void {
+    if (!this.#parked.has(documentID) || this.#underWay.has(documentID)) return;
+    this.#start(this.#retryParked(documentID, revisionID));
+  }
+
+  /** Reads the feed and pushes what it holds, to its end for now; a continuous push goes on when there is more. */
   async #pushUntil(isEnough: () => boolean): Promise<void> {
     const { channel, continuous, observer } = this.#options;
     while (!channel.isEnded && !isEnough()) {
-      await this.#revs.below(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
+      await this.#asking.below(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
+      await this.#proposer.room(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
+      await this.#notes.room();
+      const asOf = this.#feed.commits;
       const page = await this.#feed.next();
       this.#exhausted = page.length === 0;
-      const pushes = this.#select(page);
-      if (pushes.length > 0) await this.#propose(pushes);
+      let found = 0;
+      for (const document of page) if (this.#select(document, asOf)) found++;
+      if (found > 0) observer.found(found);
       observer.progressed();
       if (!this.#exhausted) continue;
       if (!continuous) return;
@@ -144,126 +155,76 @@ export class ActivePusher {
     }
   }
 
-  /** What of a page has to be proposed; all the rest is done. */
-  #select(page: readonly StoredDocument[]): Push[] {
-    const { done, trustedAfter, observer } = this.#options;
-    const pushes: Push[] = [];
-    for (const document of page) {
-      this.#position = document.sequence;
-      if (done.has(document.sequence)) continue;
-      if (this.#underWay.has(document.id)) {
-        this.#wait(document);
-        continue;
-      }
-      const parentID = document.sequence > trustedAfter ? this.#remoteRevision(document) : undefined;
-      // A document in conflict is not pushed: its resolution will be a change of its own.
-      if (parentID === document.revisionID || document.conflicts !== null) continue;
-      this.#underWay.set(document.id, undefined);
-      this.#pending.add(document.sequence);
-      pushes.push({ document, parentID, attempt: 1 });
+  /** Begins with a document of the feed if it has to be pushed; otherwise it is done. */
+  #select(document: StoredDocument, asOf: number): boolean {
+    const { trustedAfter, rules, store } = this.#options;
+    const { id, sequence } = document;
+    this.#ledger.advance(sequence);
+    this.#parked.delete(id); // this is newer
+    if (this.#ledger.has(sequence) || rules.documentIDs?.has(id) === false || store.isDue(document)) return false;
+    if (this.#underWay.has(id)) {
+      this.#wait({ document, asOf });
+      return false;
     }
-    if (pushes.length > 0) observer.found(pushes.length);
-    return pushes;
+    const parentID = sequence > trustedAfter ? this.#remoteRevision(document) : undefined;
+    // A document in conflict is not pushed: its resolution will be a change of its own.
+    if (parentID === document.revisionID || document.conflicts !== null) return false;
+    this.#begin({ document, asOf, parentID, attempt: 1 });
+    return true;
   }
 
   /** Keeps the newest revision of a document whose earlier one is under way. */
-  #wait(document: StoredDocument): void {
-    const waiting = this.#underWay.get(document.id);
-    if (waiting !== undefined) this.#pending.delete(waiting.sequence);
-    this.#pending.add(document.sequence);
-    this.#underWay.set(document.id, document);
+  #wait(read: Read): void {
+    const { id, sequence } = read.document;
+    const waiting = this.#underWay.get(id);
+    if (waiting !== undefined) this.#ledger.finish(waiting.document.sequence);
+    this.#ledger.begin(sequence);
+    this.#underWay.set(id, read);
   }
 
-  async #propose(pushes: readonly Push[]): Promise<void> {
-    await this.#lists.enter();
-    const { channel, collection } = this.#options;
-    const list = pushes.map(({ document, parentID }) => [
-      document.id,
-      document.revisionID,
-      parentID ?? '',
-      document.body.length,
-    ]);
-    const answered = channel.request({
-      properties: { Profile: 'proposeChanges', ...collectionProperty(collection), conflictIncludesRev: 'true' },
-      body: utf8(JSON.stringify(list)),
-      compressed: true,
-      urgent: true,
-    });
-    void answered
-      .then((reply) => {
-        if (reply.error !== undefined) throw remoteErrorToHawser('proposeChanges', reply.error);
-        this.#maxHistory = reply.properties.integer('maxHistory');
-        parseProposalReply(reply.body, pushes.length).forEach((answer, index) =>
-          this.#handle(pushes[index] as Push, answer),
-        );
-      })
-      .catch((error: unknown) => this.#options.observer.failed(error))
-      .finally(() => {
-        this.#lists.leave();
-        this.#options.observer.progressed();
-      });
-  }
-
-  #handle(push: Push, answer: ProposalAnswer): void {
+  #begin(push: Push): void {
     const { document } = push;
-    if (answer.status === 0) this.#start(this.#send(push), document.body.length);
-    else if (answer.status === 304) this.#synced(document);
-    else if (answer.status === 409) this.#start(this.#handleConflict(push, answer.revisionID));
-    else if (isTransientStatus(answer.status))
-      this.#postpone(document, { domain: 'HTTP', code: answer.status, message: '' });
-    else this.#refused(document, { domain: 'HTTP', code: answer.status, message: 'rejected by the peer' });
+    this.#underWay.set(document.id, undefined);
+    this.#ledger.begin(document.sequence);
+    const { pushFilter } = this.#options.rules;
+    if (pushFilter === undefined) this.#proposer.add(push);
+    else this.#start(this.#filter(push, pushFilter), document.body.length);
+  }
+
+  async #filter(push: Push, filter: ReplicationFilter): Promise<void> {
+    const { document } = push;
+    try {
+      if (await this.#filterCalls.ask(filter, document, flagsOf(document))) this.#proposer.add(push);
+      else this.#finish(document);
+    } catch (error) {
+      if (!isHawserError(error) || error.code === 'BLIP_CLOSED') throw error;
+      this.#tell(document, error);
+      this.#ledger.leave(document.sequence); // asked again in the next session
+      this.#next(document);
+    }
+  }
+
+  async #retryParked(documentID: string, parentID: string): Promise<void> {
+    const asOf = this.#feed.commits;
+    const [document] = await this.#options.store.documents([documentID]);
+    if (document === undefined || document.conflicts !== null || this.#underWay.has(documentID)) return;
+    const isAncestor = splitHistory(document.history).includes(parentID);
+    if (!this.#parked.has(documentID, document.revisionID) || !isAncestor) return;
+    this.#parked.delete(documentID);
+    this.#underWay.set(documentID, undefined);
+    this.#options.observer.found(1);
+    this.#proposer.add({ document, asOf, parentID, attempt: 1 });
   }
 
   /** @param bytes held in memory by the work */
   #start(work: Promise<void>, bytes = 0): void {
-    void this.#revs.enter(bytes);
+    void this.#asking.enter(bytes);
     void work
       .catch((error: unknown) => this.#options.observer.failed(error))
       .finally(() => {
-        this.#revs.leave(bytes);
+        this.#asking.leave(bytes);
         this.#options.observer.progressed();
       });
-  }
-
-  async #send(push: Push): Promise<void> {
-    const { document } = push;
-    const reply = await this.#options.sender.send(document, {
-      collection: this.#options.collection,
-      known: push.parentID === undefined ? [] : [push.parentID],
-      maxHistory: this.#maxHistory,
-      noConflicts: true,
-    });
-    const { error } = reply;
-    if (error === undefined) this.#synced(document);
-    else if (isTransientReply(error)) this.#postpone(document, error);
-    else if (isError(error, 'HTTP', 403) && push.attempt === 1) await this.#propose([{ ...push, attempt: 2 }]);
-    else this.#refused(document, error);
-  }
-
-  /** The remote has another revision (specification 5.7). */
-  async #handleConflict(push: Push, remoteID: string | undefined): Promise<void> {
-    const { document } = push;
-    const [current] = await this.#options.store.documents([document.id]);
-    if (current?.revisionID !== document.revisionID) {
-      this.#finish(document); // it changed meanwhile: the feed brings the newer revision
-      return;
-    }
-    const parentIsNew = remoteID !== push.parentID && remoteID !== document.revisionID;
-    // What is recorded of the remote is an ancestor, even where the history has been pruned. Without a revision in the
-    // answer the remote has no such document (any more): then it takes the whole history.
-    // While a conflict waits for its resolution, what is recorded of the remote is the other branch.
-    const descends =
-      current.conflicts === null &&
-      (remoteID === undefined ||
-        splitHistory(document.history).includes(remoteID) ||
-        this.#remoteRevision(current) === remoteID);
-    if (parentIsNew && descends && push.attempt < MAX_ATTEMPTS) {
-      await this.#propose([{ document, parentID: remoteID, attempt: push.attempt + 1 }]);
-    } else if (this.#options.pulled !== undefined) {
-      this.#finish(document); // the pull brings the other branch, and the resolution is pushed as a change of its own
-    } else {
-      this.#refused(document, { domain: 'HTTP', code: 409, message: 'conflicts with newer server revision' });
-    }
   }
 
   /** What the remote is known to have of a document. */
@@ -271,54 +232,66 @@ export class ActivePusher {
     return this.#notes.unwritten(document.id) ?? remoteRevision(document, this.#options.remote);
   }
 
-  #synced(document: StoredDocument): void {
-    this.#hasPushed = true;
-    this.#notes.add(document.id, document.revisionID);
-    this.#finish(document, document.revisionID);
-  }
-
-  /** Refused for good: not tried again until the document changes. */
-  #refused(document: StoredDocument, error: RemoteError): void {
-    const conflict = isError(error, 'HTTP', 409) || isError(error, 'LiteCore', 8);
-    this.#options.observer.document({
-      collection: this.#options.store.name,
-      documentID: document.id,
-      isPush: true,
-      flags: document.deleted ? DELETED : NO_FLAGS,
-      error: conflict
-        ? new HawserError('DOCUMENT_CONFLICT', `the peer has another revision of "${document.id}"`, {
-            domain: 'WebSocket',
-            number: 10_409,
-          })
-        : remoteErrorToHawser(`the revision of "${document.id}"`, error),
-    });
-    this.#finish(document);
+  #settle(document: StoredDocument, outcome: PushOutcome): void {
+    switch (outcome.kind) {
+      case 'sent':
+      case 'present':
+        if (outcome.kind === 'sent') this.#tell(document, undefined);
+        this.#hasPushed = true;
+        this.#notes.add(document.id, document.revisionID);
+        return this.#finish(document, document.revisionID);
+      case 'superseded':
+        return this.#finish(document);
+      case 'postponed':
+        return this.#postpone(document, outcome.error);
+      case 'refused':
+        this.#tell(document, outcome.error);
+        return this.#finish(document); // not tried again until the document changes
+      case 'conflict':
+        // The pull brings the other branch. What becomes of it is a change of its own, or `remoteHas` tells of it: the
+        // sequence need not stay open for that (5.7.5).
+        if (this.#options.pulled === undefined || !this.#parked.add(document))
+          this.#tell(document, conflictWithRemote(document.id));
+        return this.#finish(document);
+    }
   }
 
   /** The remote cannot take it now: its sequence stays open. */
-  #postpone(document: StoredDocument, error: RemoteError): void {
-    this.#transientFailure ??= remoteErrorToHawser(`the revision of "${document.id}"`, error);
+  #postpone(document: StoredDocument, error: HawserError): void {
+    this.#transientFailure ??= error;
+    this.#ledger.leave(document.sequence);
     this.#underWay.delete(document.id);
     // A continuous push ends the connection here, so that the back-off of the replicator decides when it is tried again.
-    if (this.#options.continuous) this.#options.observer.failed(this.#transientFailure);
+    if (this.#options.continuous) this.#options.observer.failed(error);
+  }
+
+  #tell({ id, deleted }: Pick<StoredDocument, 'id' | 'deleted'>, error: HawserError | undefined): void {
+    const { observer, store } = this.#options;
+    observer.document({ collection: store.name, documentID: id, isPush: true, flags: flagsOf({ deleted }), error });
   }
 
   /** @param remoteID what the remote is known to have now */
   #finish(document: StoredDocument, remoteID?: string): void {
-    this.#pending.delete(document.sequence);
-    const waiting = this.#underWay.get(document.id);
-    this.#underWay.delete(document.id);
+    this.#ledger.finish(document.sequence);
+    this.#next(document, remoteID);
+  }
+
+  /** Goes on with the newer revision of a document, if one waits. */
+  #next({ id }: StoredDocument, remoteID?: string): void {
+    const waiting = this.#underWay.get(id);
+    this.#underWay.delete(id);
     this.#options.observer.finished(1);
     if (waiting === undefined) return;
-    if (waiting.conflicts !== null) {
-      this.#pending.delete(waiting.sequence); // as in #select
+    const { document } = waiting;
+    if (document.conflicts !== null || document.revisionID === remoteID || this.#options.store.isDue(document)) {
+      this.#ledger.finish(document.sequence); // as in #select
       return;
     }
-    this.#underWay.set(waiting.id, undefined);
     this.#options.observer.found(1);
-    const parentID = remoteID ?? this.#remoteRevision(waiting);
-    this.#start(this.#propose([{ document: waiting, parentID, attempt: 1 }]));
+    this.#begin({ ...waiting, parentID: remoteID ?? this.#remoteRevision(document), attempt: 1 });
   }
 }
 
-const MAX_ATTEMPTS = 3;
+function flagsOf({ deleted }: Pick<StoredDocument, 'deleted'>): DocumentFlags {
+  return deleted ? DELETED : NO_FLAGS;
+}

@@ -42,6 +42,13 @@ export function parseJsonBody(body: Uint8Array): JsonValue | undefined {
   }
 }
 
+/** The body of a `changes`. Throws `REPLICATION_PROTOCOL_ERROR` where it is not JSON, and as {@link parseChanges}. */
+export function readChanges(body: Uint8Array): AnnouncedChange[] {
+  const list = parseJsonBody(body);
+  if (list === undefined) throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'Invalid JSON body');
+  return parseChanges(list);
+}
+
 /** Throws `REPLICATION_PROTOCOL_ERROR` for the whole list where one entry is unusable, as a core refuses it. `null` and no body are an empty list. */
 export function parseChanges(list: JsonValue): AnnouncedChange[] {
   return entries(list).map((entry, index) => {

@@ -1,7 +1,8 @@
 /** A checkpoint: how far a replication has come (specification 4). The JSON form, and the comparison at the start. Pure. */
 import { createHash } from 'node:crypto';
 import { parseJson, type JsonValue } from '../base/index.js';
-import { DEFAULT_NAME } from '../database/index.js';
+import { DEFAULT_NAME, type ReplicationStore } from '../database/index.js';
+import type { CollectionRules } from './collection-configuration.js';
 import { isBefore } from './sequence-order.js';
 import { SequenceSet } from './sequence-set.js';
 
@@ -82,16 +83,31 @@ export interface CheckpointIdentity {
   readonly push: boolean;
   readonly pull: boolean;
   readonly remoteID: string;
+  readonly channels: readonly string[] | undefined;
+  readonly documentIDs: ReadonlySet<string> | undefined;
 }
 
 /**
  * The name under which both sides keep the checkpoint. Opaque to the remote; it depends on the same things as Couchbase
  * Lite's (specification 4.2), so that the default collection keeps its place when the direction changes, and on nothing
- * that changes when either side restarts.
+ * that changes when either side restarts. Filters are functions and leave no trace in it: after changing one, reset.
  */
 export function checkpointID(identity: CheckpointIdentity): string {
-  const { privateUUID, scope, collection, push, pull, remoteID } = identity;
+  const { privateUUID, scope, collection, push, pull, remoteID, channels, documentIDs } = identity;
   const isDefault = scope === DEFAULT_NAME && collection === DEFAULT_NAME;
-  const parts = isDefault ? [privateUUID, remoteID] : [privateUUID, scope, collection, push, pull, remoteID];
+  const parts: unknown[] = isDefault ? [privateUUID, remoteID] : [privateUUID, scope, collection, push, pull, remoteID];
+  // Sorted: another order selects the same documents.
+  if (channels !== undefined || documentIDs !== undefined) {
+    parts.push([...(channels ?? [])].sort(), documentIDs === undefined ? null : [...documentIDs].sort());
+  }
   return `cp-${createHash('sha1').update(JSON.stringify(parts)).digest('base64')}`;
+}
+
+/** The {@link checkpointID} of one collection of a replicator. */
+export function checkpointIDOf(
+  { privateUUID, scope, collectionName }: ReplicationStore,
+  { channels, documentIDs }: Pick<CollectionRules, 'channels' | 'documentIDs'>,
+  { push, pull, remoteID }: { readonly push: boolean; readonly pull: boolean; readonly remoteID: string },
+): string {
+  return checkpointID({ privateUUID, scope, collection: collectionName, push, pull, remoteID, channels, documentIDs });
 }

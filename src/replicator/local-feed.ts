@@ -8,6 +8,7 @@ export class LocalFeed {
   readonly #store: ReplicationStore;
   readonly #unsubscribe: () => void;
   #since: number;
+  #commits = 0;
   #mayHaveMore = true;
   #isClosed = false;
   #wake = deferred();
@@ -16,6 +17,7 @@ export class LocalFeed {
     this.#store = store;
     this.#since = since;
     this.#unsubscribe = store.onCommit(() => {
+      this.#commits++;
       this.#mayHaveMore = true;
       this.#wake.resolve();
     });
@@ -29,6 +31,20 @@ export class LocalFeed {
   /** Whether `next` may have something: true from the very commit on. */
   get hasNews(): boolean {
     return this.#mayHaveMore;
+  }
+
+  /** How many commits there were: what was read is still so as long as this stays the same. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /**
+   * Documents as they are now, undefined for those that were purged. Costs nothing where nothing was committed since.
+   * @param asOf what `commits` was before they were read
+   */
+  async refresh(documents: readonly StoredDocument[], asOf: number): Promise<readonly (StoredDocument | undefined)[]> {
+    if (this.#commits === asOf) return documents;
+    return this.#store.documents(documents.map(({ id }) => id));
   }
 
   /** The next page in the order of sequences; empty when there is nothing more for now. */

@@ -17,14 +17,16 @@ import {
   type SentRequest,
 } from '../blip/index.js';
 import {
-  lostError,
-  MessagingError,
+  type MessagingError,
   toMessagingError,
   type Message,
   type MessageEndpointConnection,
   type ReplicatorConnection,
 } from '../endpoint/index.js';
-import { HawserError, isHawserError } from '../errors.js';
+import { HawserError } from '../errors.js';
+import { BodySender } from './body-sender.js';
+import { asMessagingError, brokenBodyError, closedError, sendError } from './channel-errors.js';
+import { ChannelStreams, type StreamedResponse } from './channel-streams.js';
 
 export interface MessageChannelOptions {
   readonly connection: MessageEndpointConnection;
@@ -40,6 +42,7 @@ export class MessageChannel implements ReplicatorConnection {
   readonly #options: MessageChannelOptions;
   readonly #blip: BlipConnection;
   readonly #waiting = new Map<SentRequest, Deferred<IncomingResponse>>();
+  readonly #streams: ChannelStreams;
   readonly #ended = deferred<MessagingError | undefined>();
   #isEnded = false;
   /** The one call of the connection's `close`. */
@@ -52,6 +55,7 @@ export class MessageChannel implements ReplicatorConnection {
   constructor(options: MessageChannelOptions) {
     this.#options = options;
     this.#blip = new BlipConnection(options.blip);
+    this.#streams = new ChannelStreams(this.#blip, () => this.#schedulePump());
   }
 
   /** Opens the connection. Rejects with a MessagingError; the channel has then ended. */
@@ -90,6 +94,15 @@ export class MessageChannel implements ReplicatorConnection {
     return answer.promise;
   }
 
+  /**
+   * As {@link request}, for an answer whose body is too large for the memory: it can be read while it comes, in pieces, and
+   * the peer goes on as fast as they are read. A body of more than `maxBytes` ends the connection.
+   */
+  requestStream(message: OutgoingMessage, options: { readonly maxBytes: number }): Promise<StreamedResponse> {
+    if (this.#isEnded) return Promise.reject(closedError());
+    return this.#streams.request(message, options.maxBytes);
+  }
+
   /** Sends a request that wants no answer. */
   notify(message: Omit<OutgoingRequest, 'noReply'>): void {
     if (this.#isEnded) return;
@@ -102,7 +115,52 @@ export class MessageChannel implements ReplicatorConnection {
     if (this.#isEnded || request.noReply) return;
     if ('error' in answer) this.#blip.sendError(request, answer.error);
     else this.#blip.sendResponse(request, answer);
+    this.#limitQueue();
     this.#schedulePump();
+  }
+
+  /**
+   * Answers with a body that is read while it is sent, as fast as the peer takes it. Resolves when all of it has gone out.
+   * Rejects with `BLIP_CLOSED` when the connection ends before, and with what the body failed with: if that was before its
+   * first piece nothing was sent, and the request can be answered with an error; later the connection ends, because a
+   * message that has begun cannot be taken back. The body is let go of in every case. Ignored where no answer is wanted.
+   */
+  async respondStream(
+    request: IncomingRequest,
+    message: Omit<OutgoingMessage, 'body'>,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    if (request.noReply) return;
+    const sender = new BodySender(body);
+    let hasBegun = false;
+    try {
+      await sender.begin();
+      if (this.#isEnded) throw closedError();
+      const sent = this.#streams.respond(request, message, sender);
+      hasBegun = true;
+      this.#limitQueue();
+      await sent;
+    } catch (error) {
+      if (hasBegun) void this.#fail(brokenBodyError(error));
+      throw error;
+    } finally {
+      await sender.close();
+    }
+  }
+
+  /** The peer owes us something: an answer, an acknowledgement, or that it reads. */
+  get isWaiting(): boolean {
+    return !this.#isEnded && (this.#waiting.size > 0 || this.#streams.isWaiting || this.#blip.queuedMessages > 0);
+  }
+
+  /** False while we hold up the connection ourselves. */
+  get isReading(): boolean {
+    return (this.#options.readingGate?.() ?? this.#streams.gate()) === undefined;
+  }
+
+  /** Messages that wait for the medium or for the peer's acknowledgements. */
+  get queuedMessages(): number {
+    return this.#blip.queuedMessages;
   }
 
   /** Uncompressed bytes that wait for the medium. */
@@ -123,19 +181,16 @@ export class MessageChannel implements ReplicatorConnection {
     try {
       this.#bytesReceived += message.length;
       for (const event of this.#blip.receive(message)) {
-        if (event.type === 'request') {
-          this.#options.onRequest(event.request);
-        } else {
-          this.#waiting.get(event.request)?.resolve(event.response);
-          this.#waiting.delete(event.request);
-        }
+        if (event.type === 'request') this.#options.onRequest(event.request);
+        else if (event.type === 'response') this.#handleResponse(event.request, event.response);
+        else this.#streams.handle(event);
       }
     } catch (error) {
       void this.#fail(error);
       return;
     }
     this.#schedulePump();
-    return this.#options.readingGate?.();
+    return this.#options.readingGate?.() ?? this.#streams.gate();
   }
 
   close(error?: MessagingError): void {
@@ -143,6 +198,21 @@ export class MessageChannel implements ReplicatorConnection {
     const reason = error === undefined ? undefined : toMessagingError(error, 'the connection ended');
     this.#end(reason);
     void this.#close(reason);
+  }
+
+  #handleResponse(request: SentRequest, response: IncomingResponse): void {
+    const answer = this.#waiting.get(request);
+    if (answer === undefined) return this.#streams.handleResponse(request, response);
+    this.#waiting.delete(request);
+    answer.resolve(response);
+  }
+
+  /** A peer that asks and asks and reads no answer is given up. What we send by ourselves is bounded where it is made. */
+  #limitQueue(): void {
+    const { queuedMessages, queuedBytes } = this.#blip;
+    if (queuedMessages <= MAX_QUEUED_MESSAGES && queuedBytes <= MAX_QUEUED_BYTES) return;
+    const message = `the peer does not read: ${queuedMessages} messages of ${queuedBytes} bytes wait for it`;
+    void this.#fail(new HawserError('BLIP_BUFFER_FULL', message));
   }
 
   /** Whatever is sent in one turn of the event loop is queued before the first frame is made, so that urgency counts. */
@@ -194,34 +264,17 @@ export class MessageChannel implements ReplicatorConnection {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#blip.close();
-    for (const answer of this.#waiting.values()) answer.reject(closedError(error));
+    const closed = closedError(error);
+    for (const answer of this.#waiting.values()) answer.reject(closed);
     this.#waiting.clear();
+    this.#streams.end(closed);
     this.#ended.resolve(error);
   }
 }
 
 const EMPTY: OutgoingMessage = { properties: {} };
 
-/** A connection that is not open any more has ended without having said so yet: that may pass, whatever the code says. */
-function sendError(error: unknown): MessagingError {
-  const reason = toMessagingError(error, 'a message could not be sent');
-  return reason.code === 'CONNECTION_NOT_OPEN' ? lostError('the connection ended while sending', error) : reason;
-}
-
-/** A fault of the peer's frames ends the connection with 1011, as a Couchbase Lite core ends it (specification 2.10). */
-function asMessagingError(error: unknown): MessagingError {
-  if (error instanceof MessagingError) return error;
-  if (isHawserError(error)) {
-    return new MessagingError(error.code, error.message, { recoverable: false, closeCode: 1011, cause: error });
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return new MessagingError('CONNECTION_FAILED', message, { recoverable: false, closeCode: 1011, cause: error });
-}
-
-function closedError(cause?: MessagingError): HawserError {
-  return new HawserError(
-    'BLIP_CLOSED',
-    'the connection ended before the request was answered',
-    cause === undefined ? {} : { cause },
-  );
-}
+/** Messages that may wait for a peer that does not read; an honest one with full windows has a twentieth. */
+const MAX_QUEUED_MESSAGES = 20_000;
+/** The same in bytes; what an honest peer makes wait is a few MiB and one large document. */
+const MAX_QUEUED_BYTES = 64 * 1024 * 1024;

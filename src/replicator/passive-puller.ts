@@ -5,24 +5,14 @@
  * Invariant: a revision is acknowledged only after it is committed.
  */
 import { utf8 } from '../base/index.js';
-import type { IncomingRequest, OutgoingMessage, RemoteError } from '../blip/index.js';
-import type { IncomingRevision, ReplicationStore } from '../database/index.js';
-import { isHawserError } from '../errors.js';
-import { contains, generationOf, possibleAncestors } from '../revision/index.js';
-import type { StoredDocument } from '../storage/index.js';
-import {
-  parseChanges,
-  parseJsonBody,
-  parseProposals,
-  type AnnouncedChange,
-  type ProposedChange,
-} from './change-entries.js';
+import type { IncomingRequest } from '../blip/index.js';
+import type { ReplicationStore } from '../database/index.js';
+import { choose, conflicts, judge } from './change-decisions.js';
+import { parseChanges, parseJsonBody, parseProposals } from './change-entries.js';
 import type { CollectionIndex } from './collection-index.js';
-import { branchesOf } from './known-branches.js';
-import { DELTA_REFUSED, errorToReply, reply } from './remote-errors.js';
-import { isDelta, isFaultOfRevision, readRevision, refuseBlobs } from './rev-message.js';
+import { errorToReply, reply } from './remote-errors.js';
+import { RevisionReceiver } from './revision-receiver.js';
 import type { SequenceSet } from './sequence-set.js';
-import { NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
 import { MAX_HISTORY_ON_WIRE } from './tuning.js';
 import { Window } from './window.js';
@@ -36,10 +26,12 @@ export interface PassivePullerOptions extends SessionServices {
 
 export class PassivePuller {
   readonly #options: PassivePullerOptions;
+  readonly #receiver: RevisionReceiver;
   readonly #inserts = new Window(Number.POSITIVE_INFINITY);
 
   constructor(options: PassivePullerOptions) {
     this.#options = options;
+    this.#receiver = new RevisionReceiver({ ...options, pull: undefined });
   }
 
   get isIdle(): boolean {
@@ -65,28 +57,33 @@ export class PassivePuller {
   handleChanges(request: IncomingRequest): void {
     void this.#answerList(request, parseChanges, async (changes) => {
       const documents = await this.#options.store.documents(changes.map((change) => change.id));
-      return changes.map((change, index) => choose(change, documents[index]));
+      return changes.map((change, index) => {
+        const current = documents[index];
+        const choice = choose(change, current, this.#options.deltas);
+        if (choice === 'present') return 0;
+        return conflicts(change, current) ? 409 : choice.ancestors;
+      });
     });
   }
 
   handleRev(request: IncomingRequest): void {
-    const { backlog, channel, observer } = this.#options;
-    if (isDelta(request)) {
-      channel.respond(request, { error: DELTA_REFUSED });
-      return;
-    }
-    const bytes = request.body.length;
-    backlog.add(bytes);
     void this.#inserts.enter();
-    observer.found(1);
-    void this.#insert(request)
-      .then((answer) => channel.respond(request, answer))
-      .finally(() => {
-        this.#inserts.leave();
-        backlog.remove(bytes);
-        observer.finished(1);
-        observer.progressed();
-      });
+    this.#options.observer.found(1);
+    void this.#receive(request);
+  }
+
+  async #receive(request: IncomingRequest): Promise<void> {
+    const { channel, fromPeer, observer } = this.#options;
+    try {
+      const { answer, sequence } = await this.#receiver.receive(request);
+      // A peer that asks for no feed has nothing that would tidy the set up; telling it of its own revisions is harmless.
+      if (sequence !== undefined && fromPeer.rangeCount < MAX_ECHO_RANGES) fromPeer.add(sequence);
+      channel.respond(request, answer);
+    } finally {
+      this.#inserts.leave();
+      observer.finished(1);
+      observer.progressed();
+    }
   }
 
   /** Parses a list, answers it, and turns every failure into one error reply. */
@@ -115,7 +112,8 @@ export class PassivePuller {
     backlog.add(request.body.length);
     try {
       const answers = await answer(entries);
-      const properties = { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true' };
+      const maxHistory = String(MAX_HISTORY_ON_WIRE);
+      const properties = { maxHistory, blobs: 'true', ...this.#receiver.announcement() };
       channel.respond(request, { properties, body: utf8(JSON.stringify(answers)), compressed: true });
     } catch (error) {
       channel.respond(request, { error: errorToReply(error) });
@@ -124,64 +122,6 @@ export class PassivePuller {
       backlog.remove(request.body.length);
     }
   }
-
-  /** A gap just before a revision that we have is no fault (0.4.2), but what we have is looked up only where there is one. */
-  async #read(request: IncomingRequest, documentID: string): Promise<IncomingRevision> {
-    try {
-      return readRevision(request, () => false);
-    } catch (error) {
-      if (!isHawserError(error) || error.code !== 'REVISION_HISTORY_INVALID') throw error;
-      const branches = branchesOf((await this.#options.store.documents([documentID]))[0]);
-      return readRevision(request, (id) => branches.some((branch) => contains(branch, id)));
-    }
-  }
-
-  async #insert(request: IncomingRequest): Promise<OutgoingMessage | { readonly error: RemoteError } | undefined> {
-    const { store, fromPeer, observer } = this.#options;
-    const documentID = request.properties.get('id') ?? '';
-    try {
-      const revision = await this.#read(request, documentID);
-      refuseBlobs(revision);
-      const { outcome, sequence } = await store.insert(revision, {});
-      if (outcome === 'refused') return { error: reply.http(409, 'conflict') };
-      if (outcome === 'present') return { properties: { noop: 'true' } };
-      // A peer that asks for no feed has nothing that would tidy the set up; telling it of its own revisions is harmless.
-      if (fromPeer.rangeCount < MAX_ECHO_RANGES) fromPeer.add(sequence);
-      return undefined;
-    } catch (error) {
-      if (isHawserError(error) && isFaultOfRevision(error)) {
-        observer.document({ collection: store.name, documentID, isPush: false, flags: NO_FLAGS, error });
-      } else {
-        observer.failed(error);
-      }
-      return { error: errorToReply(error) };
-    }
-  }
 }
 
 const MAX_ECHO_RANGES = 1_000;
-
-/** 0: send it; 304: it is here; 409: it conflicts with what is here (specification 3.8). */
-function judge(
-  proposal: ProposedChange,
-  current: StoredDocument | undefined,
-  includeRevision: boolean,
-): number | { readonly status: number; readonly rev: string } {
-  if (current?.revisionID === proposal.revisionID) return 304;
-  if (proposal.parentID === undefined) {
-    if (current === undefined || current.deleted) return 0;
-  } else if (current?.revisionID === proposal.parentID) {
-    return 0;
-  }
-  return includeRevision ? { status: 409, rev: current?.revisionID ?? '' } : 409;
-}
-
-/** For a `changes` entry: the ancestors we have, 0 if it is here, 409 if it conflicts (specification 3.7.2). */
-function choose(change: AnnouncedChange, current: StoredDocument | undefined): readonly string[] | number {
-  const branches = branchesOf(current);
-  if (branches.some((branch) => branch.revisionID === change.revisionID || branch.history.includes(change.revisionID)))
-    return 0;
-  const generation = generationOf(change.revisionID);
-  if (current !== undefined && generationOf(current.revisionID) >= generation) return 409;
-  return possibleAncestors(branches, generation);
-}

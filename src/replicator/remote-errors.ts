@@ -31,10 +31,10 @@ export function remoteErrorToHawser(what: string, error: RemoteError): HawserErr
       retryable: isTransientStatus(error.code),
     });
   }
-  const domain: ErrorDomain =
-    error.domain === 'LiteCore' ? 'CouchbaseLite' : error.domain === 'POSIX' ? 'POSIX' : 'CouchbaseLite';
-  const number = error.domain === 'LiteCore' || error.domain === 'POSIX' ? error.code : REMOTE_ERROR;
-  return new HawserError('REPLICATION_REMOTE_ERROR', text, { domain, number });
+  const known = Object.hasOwn(DOMAINS, error.domain) ? DOMAINS[error.domain] : undefined;
+  if (known === undefined) return new HawserError('REPLICATION_REMOTE_ERROR', text); // the peer's own business
+  const [domain, offset] = known;
+  return new HawserError('REPLICATION_REMOTE_ERROR', text, { domain, number: offset + error.code });
 }
 
 /** Statuses after which the same request may succeed later without anybody changing anything. */
@@ -57,12 +57,19 @@ export function errorToReply(error: unknown): RemoteError {
     case 'DOCUMENT_BODY_INVALID':
     case 'DOCUMENT_CONFLICT':
       return reply.liteCore(error.number, error.message);
+    case 'DELTA_INVALID':
+    case 'DELTA_BASE_UNKNOWN':
+      return reply.http(422, error.message); // the peer then sends the revision in full (specification 7.2)
     case 'DOCUMENT_TOO_LARGE':
       return reply.http(413, error.message);
-    case 'REPLICATION_BLOBS_UNSUPPORTED':
-      return reply.http(501, error.message);
+    case 'BLOB_NOT_FOUND':
+      return reply.http(404, error.message);
+    case 'BLOB_CORRUPT':
+      return reply.http(400, error.message);
     case 'ACCESS_DENIED':
       return reply.http(403, error.message);
+    case 'CONNECTION_UNAVAILABLE':
+    case 'REPLICATION_BACKLOG_FULL':
     case 'STORAGE_FULL':
     case 'STORAGE_IO_ERROR':
     case 'STORAGE_READ_ONLY':
@@ -84,7 +91,14 @@ function shortened(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
-const REMOTE_ERROR = 26;
+/** The domains of a Couchbase Lite core that are ours too, and what users add to the numbers on the wire. */
+const DOMAINS: Readonly<Record<string, readonly [ErrorDomain, number]>> = {
+  LiteCore: ['CouchbaseLite', 0],
+  POSIX: ['POSIX', 0],
+  SQLite: ['SQLite', 0],
+  Network: ['Network', 5_000],
+  WebSocket: ['WebSocket', 10_000],
+};
 
 const httpCodes: Readonly<Record<number, ErrorCode>> = {
   401: 'AUTHENTICATION_FAILED',

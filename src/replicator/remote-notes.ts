@@ -27,6 +27,11 @@ export class RemoteNotes {
     return this.#unwritten.get(id);
   }
 
+  /** Resolves when there is room for more: a remote may confirm faster than a busy database can write it down. */
+  async room(): Promise<void> {
+    if (this.#unwritten.size >= MAX_UNWRITTEN) await this.#writing;
+  }
+
   /** Resolves when everything added is written; rejects if that failed. */
   async flush(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
@@ -49,3 +54,6 @@ export class RemoteNotes {
     this.#writing = undefined;
   }
 }
+
+/** Some 100 bytes each. */
+const MAX_UNWRITTEN = 5_000;

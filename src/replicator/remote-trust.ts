@@ -16,13 +16,17 @@ export class RemoteTrust {
 
   /** @param confirmed whether the checkpoints show that this is the remote of the last time */
   static async load(store: ReplicationStore, remoteID: string, confirmed: boolean): Promise<RemoteTrust> {
-    const key = `trust ${store.name} ${remoteID}`;
+    const key = keyOf(store, remoteID);
     const kept = await store.localCheckpoint(key);
     const trust = new RemoteTrust(store, key, Number(kept ?? '0'));
-    // Of a remote that nothing was ever noted of there is nothing to doubt either.
-    if (kept === undefined) await trust.#doubtUpTo(0);
-    else if (!confirmed) await trust.#doubtUpTo(store.lastSequence);
+    // Also where nothing is kept yet: a pull under another checkpoint may have written notes.
+    if (!confirmed) await trust.#doubtUpTo(store.lastSequence);
     return trust;
+  }
+
+  /** What `after` was at the last time, for somebody who only looks. */
+  static async peek(store: ReplicationStore, remoteID: string): Promise<number> {
+    return Number((await store.localCheckpoint(keyOf(store, remoteID))) ?? '0');
   }
 
   private constructor(store: ReplicationStore, key: string, after: number) {
@@ -45,4 +49,8 @@ export class RemoteTrust {
     this.#after = sequence;
     await this.#store.putLocalCheckpoint(this.#key, String(sequence));
   }
+}
+
+function keyOf(store: ReplicationStore, remoteID: string): string {
+  return `trust ${store.name} ${remoteID}`;
 }

@@ -1,21 +1,31 @@
 /** How a replicator is configured: checked once, copied, and complete from then on. */
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { checkOptions, systemRandom, type Clock, type Logger, type RandomSource } from '../base/index.js';
 import { Collection, type Database } from '../database/index.js';
 import type { Endpoint } from '../endpoint/index.js';
 import { HawserError } from '../errors.js';
 import type { ClientAuthenticator } from '../security/index.js';
+import {
+  checkCollectionConfiguration,
+  type CheckedCollection,
+  type CollectionConfiguration,
+} from './collection-configuration.js';
 
 export interface ReplicatorOptions {
-  /** What to replicate: one or more collections of one database. */
+  /** What to replicate: one or more collections of one database. A collection alone is replicated whole. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- collections of any document type
-  readonly collections: readonly Collection<any>[];
+  readonly collections: readonly (Collection<any> | CollectionConfiguration<any>)[];
   /** Whom to replicate with. */
   readonly target: Endpoint;
   /** @default 'pushAndPull' */
   readonly type?: 'pushAndPull' | 'push' | 'pull';
   /** Go on after everything is synced, until stopped. @default false */
   readonly continuous?: boolean;
+  /**
+   * Purge a document when the remote says that the user lost access to it (a Sync Gateway does); otherwise it is only told
+   * of. Does not apply to collections with `documentIDs`. @default true
+   */
+  readonly enableAutoPurge?: boolean;
   readonly authenticator?: ClientAuthenticator;
   /** Further HTTP headers, for targets that take them. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -23,7 +33,10 @@ export interface ReplicatorOptions {
   readonly pinnedServerCertificate?: X509Certificate;
   /** Trust any self-signed certificate and no other. @default false */
   readonly acceptOnlySelfSignedServerCertificate?: boolean;
-  /** Probe a link on which nothing arrived for this long. In seconds. @default 300 */
+  /**
+   * Probe a link on which nothing arrived for this long, and give up a peer that owes an answer and sends nothing for as
+   * long. In seconds; 0 for the default. @default 300
+   */
   readonly heartbeat?: number;
   /** Attempts to connect in a row, the first included. @default 10, or without end if continuous */
   readonly maxAttempts?: number;
@@ -40,10 +53,11 @@ export interface ReplicatorOptions {
 /** The options with every default filled in. */
 export interface ReplicatorConfiguration {
   readonly database: Database;
-  readonly collections: readonly Collection<never>[];
+  readonly collections: readonly CheckedCollection[];
   readonly target: Endpoint;
   readonly type: 'pushAndPull' | 'push' | 'pull';
   readonly continuous: boolean;
+  readonly enableAutoPurge: boolean;
   readonly authenticator: ClientAuthenticator | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly pinnedServerCertificate: X509Certificate | undefined;
@@ -59,8 +73,8 @@ export interface ReplicatorConfiguration {
 /** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN` that names the option. */
 export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
   checkOptions('Replicator', options, KNOWN);
-  const collections = checkCollections('Replicator', options.collections);
-  const database = (collections[0] as Collection<never>).database;
+  const collections = checkConfigurations('Replicator', options.collections);
+  const { database } = (collections[0] as CheckedCollection).collection;
   const { target, type = 'pushAndPull', continuous = false } = options;
   if (typeof target?.createConnection !== 'function' || typeof target.remoteID !== 'string') {
     throw new HawserError('ARGUMENT_INVALID', 'Replicator: target must be an endpoint, for example a URLEndpoint');
@@ -71,12 +85,14 @@ export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
       `Replicator: type must be pushAndPull, push or pull, not ${String(type)}`,
     );
   }
+  checkTransportOptions(options);
   return Object.freeze({
     database,
     collections,
     target,
     type,
     continuous,
+    enableAutoPurge: options.enableAutoPurge ?? true,
     authenticator: options.authenticator,
     headers: options.headers === undefined ? undefined : Object.freeze({ ...options.headers }),
     pinnedServerCertificate: options.pinnedServerCertificate,
@@ -93,20 +109,44 @@ export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
 
 /** At least one collection, all of one database, none twice. Throws `ARGUMENT_INVALID`. */
 export function checkCollections(where: string, collections: unknown): readonly Collection<never>[] {
+  if (Array.isArray(collections) && !collections.every((entry) => entry instanceof Collection)) {
+    throw new HawserError('ARGUMENT_INVALID', `${where}: collections must hold collections`);
+  }
+  return Object.freeze(
+    checkConfigurations(where, collections).map(({ collection }) => collection as unknown as Collection<never>),
+  );
+}
+
+function checkConfigurations(where: string, collections: unknown): readonly CheckedCollection[] {
   if (!Array.isArray(collections) || collections.length === 0) {
     throw new HawserError('ARGUMENT_INVALID', `${where}: collections must hold at least one collection`);
   }
-  const list = (collections as readonly unknown[]).map((collection) => {
-    if (collection instanceof Collection) return collection as unknown as Collection<never>;
-    throw new HawserError('ARGUMENT_INVALID', `${where}: collections must hold collections`);
-  });
-  if (new Set(list.map((collection) => collection.database)).size > 1) {
+  const list = (collections as readonly unknown[]).map((given) => checkCollectionConfiguration(where, given));
+  if (new Set(list.map(({ collection }) => collection.database)).size > 1) {
     throw new HawserError('ARGUMENT_INVALID', `${where}: the collections belong to different Database objects`);
   }
-  if (new Set(list.map((collection) => `${collection.scope}.${collection.name}`)).size < list.length) {
+  if (new Set(list.map(({ collection }) => `${collection.scope}.${collection.name}`)).size < list.length) {
     throw new HawserError('ARGUMENT_INVALID', `${where}: a collection is named twice`);
   }
   return Object.freeze(list);
+}
+
+/** What only transports look at. */
+function checkTransportOptions(options: ReplicatorOptions): void {
+  const { authenticator, headers, pinnedServerCertificate } = options;
+  const check = (holds: boolean, what: string): void => {
+    if (!holds) throw new HawserError('ARGUMENT_INVALID', `Replicator: ${what}`);
+  };
+  for (const name of ['continuous', 'enableAutoPurge', 'acceptOnlySelfSignedServerCertificate'] as const) {
+    check(options[name] === undefined || typeof options[name] === 'boolean', `${name} must be true or false`);
+  }
+  const isAuthenticator = typeof authenticator?.authorization === 'function';
+  check(authenticator === undefined || isAuthenticator, 'authenticator must be one, for example a BasicAuthenticator');
+  const isCertificate = pinnedServerCertificate instanceof X509Certificate;
+  check(pinnedServerCertificate === undefined || isCertificate, 'pinnedServerCertificate must be an X509Certificate');
+  const values: unknown[] = typeof headers === 'object' ? Object.values(headers ?? [undefined]) : [undefined];
+  const areTexts = values.every((value) => typeof value === 'string');
+  check(headers === undefined || areTexts, 'headers must be an object of texts');
 }
 
 function seconds(name: string, value: number | undefined): number {
@@ -139,6 +179,7 @@ const KNOWN: readonly string[] = [
   'target',
   'type',
   'continuous',
+  'enableAutoPurge',
   'authenticator',
   'headers',
   'pinnedServerCertificate',

@@ -1,62 +1,62 @@
 /**
- * Replicates collections with a remote database: what applications start and stop. It makes a session for each
- * connection and decides what happens between them; it never touches a message itself.
- *
- *   stopped ── start ──► connecting ──► busy ◄──► idle (continuous)
- *                ▲           │           │
- *                └─ offline ◄┴───────────┘   a failure that may pass; otherwise, and at the end: stopped
+ * Replicates collections with a remote database: what applications start and stop, and ask how far it is. What it does
+ * between a start and a stop is `replicator-run.ts`.
  */
 import type { X509Certificate } from 'node:crypto';
-import { checkOptions, deferred, Emitter, type Deferred, type Timer, type Unsubscribe } from '../base/index.js';
-import { ReplicationStore } from '../database/index.js';
-import type { ConnectOptions } from '../endpoint/index.js';
-import { HawserError, isHawserError } from '../errors.js';
-import { ActiveSession } from './active-session.js';
-import { NO_RULES } from './collection-configuration.js';
+import { checkOptions, Emitter, type Unsubscribe } from '../base/index.js';
+import { Collection, ReplicationStore, type DocumentBody } from '../database/index.js';
+import { HawserError } from '../errors.js';
+import { checkpointIDOf, parseCheckpoint } from './checkpoint.js';
+import { rulesOf, type CollectionRules } from './collection-configuration.js';
+import { DocumentEvents, type DocumentReplication } from './document-events.js';
+import { isDocumentPending, pendingDocumentIDs, type PendingQuery } from './pending-documents.js';
 import { configure, type ReplicatorConfiguration, type ReplicatorOptions } from './replicator-options.js';
-import { retryDelayMs, shouldRetry, type RetryLimits } from './retry-policy.js';
-import type { DocumentProblem } from './session-events.js';
-
-export type ReplicatorActivity = 'stopped' | 'offline' | 'connecting' | 'idle' | 'busy';
-
-export interface ReplicatorStatus {
-  readonly activity: ReplicatorActivity;
-  /** Documents handled, and documents known of so far, since the last start or reconnection. */
-  readonly progress: { readonly completed: number; readonly total: number };
-  /** Why it is stopped or offline; undefined where all is well. */
-  readonly error: HawserError | undefined;
-}
+import { ReplicatorRun } from './replicator-run.js';
+import { NO_PROGRESS, StatusBoard, type ReplicatorStatus } from './replicator-status.js';
+import { SequenceSet } from './sequence-set.js';
 
 export interface ReplicatorEvents {
-  /** After each change of the status; at most five a second while only the progress changes. */
+  /** After each change of the activity or the error; at most five a second while only the progress changes. */
   status: ReplicatorStatus;
-  /** A document could not be transferred. The replication goes on. */
-  'document-problem': DocumentProblem;
+  /**
+   * Documents were transferred, or could not be, in batches: at most every 200 ms, and before the status says that the
+   * replicator is idle, offline or stopped. Each document comes once for each time it was transferred; one in conflict
+   * after that is settled.
+   */
+  documents: DocumentReplication;
 }
 
 export class Replicator {
   readonly config: ReplicatorConfiguration;
   readonly #emitter = new Emitter<ReplicatorEvents>();
-  readonly #stores: readonly ReplicationStore[];
-  #status: ReplicatorStatus = STOPPED;
-  #run: { stopping: boolean; readonly done: Promise<void> } | undefined;
-  #session: ActiveSession | undefined;
-  #cancelWait: (() => void) | undefined;
-  #failures = 0;
-  /** Whether the peer of the present session has answered. */
-  #connectedOnce = false;
+  readonly #collections: readonly { readonly store: ReplicationStore; readonly rules: CollectionRules }[];
+  readonly #documents: DocumentEvents;
+  readonly #status: StatusBoard;
+  #run: { readonly run: ReplicatorRun; readonly done: Promise<void> } | undefined;
   #serverCertificate: X509Certificate | undefined;
-  #progressTimer: Timer | undefined;
-  #idleWaiters: Deferred<void>[] = [];
 
   /** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN`. Connects to nobody before `start`. */
   constructor(options: ReplicatorOptions) {
     this.config = configure(options);
-    this.#stores = this.config.collections.map((collection) => new ReplicationStore(collection));
+    const { clock, collections } = this.config;
+    this.#collections = collections.map((configuration) => ({
+      store: new ReplicationStore(configuration.collection as unknown as Collection<never>),
+      rules: rulesOf(configuration),
+    }));
+    this.#documents = new DocumentEvents({
+      clock,
+      isWanted: () => this.#emitter.has('documents'),
+      tell: (event) => this.#emitter.emit('documents', event),
+    });
+    this.#status = new StatusBoard({
+      clock,
+      beforePause: () => this.#documents.flush(),
+      tell: (status) => this.#emitter.emit('status', status),
+    });
   }
 
   get status(): ReplicatorStatus {
-    return this.#status;
+    return this.#status.current;
   }
 
   /** The certificate of the server at the last attempt, trusted or not; undefined before, and without TLS. */
@@ -66,52 +66,92 @@ export class Replicator {
 
   /**
    * Starts replicating; does nothing if it is running. May be called again after it has stopped. Progress and errors
-   * appear in `status`. Throws `DATABASE_CLOSED`.
-   * @param options.reset forget how far the replication has come and compare everything anew
+   * appear in `status`. Throws `DATABASE_CLOSED`, and `DATABASE_IN_BATCH` inside a batch of the database.
+   * @param options.reset forget how far the replication has come and compare everything anew: documents that were purged
+   *   here come back, those that are equal on both sides are not sent again
    */
   start(options: { readonly reset?: boolean } = {}): void {
     checkOptions('Replicator.start', options, ['reset']);
+    this.#checkNotInBatch('start');
     if (this.#run !== undefined) return;
     const removeUser = this.config.database.addUser(this);
-    const run = { stopping: false, done: Promise.resolve() };
-    this.#run = run;
-    this.#failures = 0;
-    this.#setStatus({ activity: 'connecting', progress: NO_PROGRESS, error: undefined });
-    run.done = this.#replicate(run, options.reset ?? false).finally(removeUser);
+    const run = new ReplicatorRun({
+      config: this.config,
+      collections: this.#collections,
+      reset: options.reset ?? false,
+      status: this.#status,
+      onDocument: (outcome) => this.#documents.add(outcome),
+      onServerCertificate: (certificate) => (this.#serverCertificate = certificate),
+    });
+    // A listener may look at us, and stop us, at the first word.
+    const begun = Promise.resolve().then(() => run.run());
+    const done = begun.then((error) => {
+      this.#run = undefined;
+      this.#status.set({ activity: 'stopped', error });
+    });
+    this.#run = { run, done: done.finally(removeUser) };
+    this.#status.set({ activity: 'connecting', progress: NO_PROGRESS, error: undefined });
   }
 
-  /** Stops replicating; resolves when it has stopped and nothing is left open. Idempotent. */
+  /** Stops replicating; resolves when it has stopped and nothing is left open. Idempotent. Rejects with `DATABASE_IN_BATCH`. */
   async stop(): Promise<void> {
-    const run = this.#run;
-    if (run === undefined) return;
-    run.stopping = true;
-    this.#cancelWait?.();
-    await this.#session?.stop();
-    await run.done;
+    this.#checkNotInBatch('stop');
+    if (this.#run === undefined) return;
+    const { run, done } = this.#run;
+    await run.stop();
+    await done;
   }
 
-  /** Resolves when the replicator has stopped, to its last error, if any. At once if it is not running. */
+  /**
+   * Disconnects, and stays offline without trying again until `resume`; nothing is lost. For a device that goes to sleep, or
+   * a link that costs money. Without effect on a replicator that is not running: a stop ends a suspension too.
+   */
+  suspend(): void {
+    this.#run?.run.suspend();
+  }
+
+  /** Connects again at once after `suspend`. */
+  resume(): void {
+    this.#run?.run.resume();
+  }
+
+  /**
+   * Tells what is known of the network: with false a replicator that is offline waits instead of trying, with true it tries
+   * at once and begins anew to count its attempts. Without effect on one that is connected or not running.
+   */
+  setHostReachable(reachable: boolean): void {
+    this.#run?.run.setHostReachable(reachable);
+  }
+
+  /** Resolves when the replicator has stopped, to its last error, if any. At once if it is not running. Rejects with `DATABASE_IN_BATCH`. */
   async stopped(): Promise<HawserError | undefined> {
+    this.#checkNotInBatch('stopped');
     await this.#run?.done;
-    return this.#status.error;
+    return this.#status.current.error;
   }
 
   /**
    * Resolves when everything known is synced: at the next moment the replicator is idle, or has stopped without an error.
-   * Rejects with the error if it stops with one, and with `REPLICATOR_STOPPED` if it was never started.
+   * Rejects with the error if it stops with one, with `REPLICATOR_STOPPED` if it was never started, and with
+   * `DATABASE_IN_BATCH`.
    */
-  whenIdle(): Promise<void> {
-    const { activity, error } = this.#status;
-    if (activity === 'idle') return Promise.resolve();
-    if (activity === 'stopped' && this.#run === undefined) {
-      if (error !== undefined) return Promise.reject(error);
-      if (this.#status === STOPPED)
-        return Promise.reject(new HawserError('REPLICATOR_STOPPED', 'the replicator was not started'));
-      return Promise.resolve();
-    }
-    const waiter = deferred();
-    this.#idleWaiters.push(waiter);
-    return waiter.promise;
+  async whenIdle(): Promise<void> {
+    this.#checkNotInBatch('whenIdle');
+    await this.#status.whenIdle(this.#run !== undefined);
+  }
+
+  /**
+   * IDs of the documents with changes that the remote has not got yet, deletions included, as far as the configuration lets
+   * them be pushed. Answered from the database: also before a start and while offline. Rejects with
+   * `REPLICATION_PULL_ONLY`, `ARGUMENT_INVALID` for a collection that is not replicated, `DATABASE_CLOSED`.
+   */
+  async pendingDocumentIDs<T extends DocumentBody>(collection: Collection<T>): Promise<Set<string>> {
+    return pendingDocumentIDs(await this.#pendingQuery('pendingDocumentIDs', collection));
+  }
+
+  /** Whether {@link pendingDocumentIDs} would hold the document; false for one that does not exist. Rejects as that does. */
+  async isDocumentPending<T extends DocumentBody>(documentID: string, collection: Collection<T>): Promise<boolean> {
+    return isDocumentPending(await this.#pendingQuery('isDocumentPending', collection), documentID);
   }
 
   /** Calls `listener` for every later event until the returned function is called. */
@@ -123,151 +163,30 @@ export class Replicator {
     return this.stop();
   }
 
-  /** Session after session, until one succeeds, fails for good, or `stop` is called. */
-  async #replicate(run: { readonly stopping: boolean }, reset: boolean): Promise<void> {
-    let failure: HawserError | undefined;
-    let resetNext = reset;
-    while (!run.stopping) {
-      try {
-        await this.#runSession(run, resetNext);
-        failure = undefined;
-        break;
-      } catch (error) {
-        failure = asHawserError(error);
-      }
-      if (this.#connectedOnce) resetNext = false;
-      this.#failures++;
-      if (run.stopping || !shouldRetry(failure, this.#failures, this.#limits)) break;
-      const delay = retryDelayMs(this.#failures, this.#limits, this.config.random.next());
-      this.config.logger.log(
-        'info',
-        'replicator',
-        `offline (${failure.code}), next attempt in ${Math.round(delay / 1000)} s`,
-      );
-      const waited = this.#wait(delay); // before anybody hears of it: a listener may stop us
-      this.#setStatus({ ...this.#status, activity: 'offline', error: failure });
-      await waited;
+  async #pendingQuery(what: string, collection: unknown): Promise<PendingQuery> {
+    const { database, collections, target, type } = this.config;
+    if (type === 'pull') {
+      throw new HawserError('REPLICATION_PULL_ONLY', `Replicator.${what}: this replicator does not push`);
     }
-    this.#run = undefined;
-    this.#setStatus({ ...this.#status, activity: 'stopped', error: run.stopping ? undefined : failure });
-  }
-
-  async #runSession(run: { readonly stopping: boolean }, reset: boolean): Promise<void> {
-    const { config } = this;
-    this.#connectedOnce = false;
-    this.#setStatus({ activity: 'connecting', progress: NO_PROGRESS, error: this.#status.error });
-    await Promise.all(this.#stores.map((store) => store.create()));
-    if (run.stopping) return;
-    const session = new ActiveSession({
-      connection: config.target.createConnection(this.#connectOptions()),
-      collections: this.#stores.map((store) => ({ store, rules: NO_RULES })),
-      push: config.type !== 'pull',
-      pull: config.type !== 'push',
-      continuous: config.continuous,
-      autoPurge: true,
-      remoteID: config.target.remoteID,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      reset,
-      clock: config.clock,
-      logger: config.logger,
-      onConnected: () => {
-        this.#connectedOnce = true;
-        this.#setStatus({ ...this.#status, activity: 'busy', error: undefined });
-      },
-      onChange: () => this.#sessionChanged(),
-      onDocument: ({ error, ...outcome }) => {
-        if (error !== undefined) this.#emitter.emit('document-problem', { ...outcome, error });
-      },
-    });
-    this.#session = session;
-    try {
-      await session.run();
-    } finally {
-      this.#session = undefined;
-      this.#progressTimer?.cancel();
-      this.#progressTimer = undefined;
-      this.#status = { ...this.#status, progress: session.progress };
+    const position = collections.findIndex((configuration) => isSame(configuration.collection as unknown, collection));
+    const found = this.#collections[position];
+    if (found === undefined) {
+      throw new HawserError('ARGUMENT_INVALID', `Replicator.${what}: collection must be one of this replicator`);
     }
+    if (database.isClosed) throw new HawserError('DATABASE_CLOSED', `database ${database.name} is closed`);
+    const { store, rules } = found;
+    const id = checkpointIDOf(store, rules, { push: true, pull: type !== 'push', remoteID: target.remoteID });
+    const done = this.#run?.run.done(store) ?? parseCheckpoint(await store.localCheckpoint(id))?.pushed;
+    return { store, rules, remoteID: target.remoteID, done: done ?? new SequenceSet() };
   }
 
-  #connectOptions(): ConnectOptions {
-    const { config } = this;
-    return {
-      protocols: PROTOCOLS,
-      ...(config.authenticator === undefined ? {} : { authorization: config.authenticator.authorization() }),
-      ...(config.headers === undefined ? {} : { headers: config.headers }),
-      trust: {
-        ...(config.pinnedServerCertificate === undefined
-          ? {}
-          : { pinnedServerCertificate: config.pinnedServerCertificate }),
-        acceptOnlySelfSignedServerCertificate: config.acceptOnlySelfSignedServerCertificate,
-      },
-      heartbeatMs: config.heartbeat * 1_000,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      onServerCertificate: (certificate) => {
-        this.#serverCertificate = certificate;
-      },
-      clock: config.clock,
-      logger: config.logger,
-    };
-  }
-
-  get #limits(): RetryLimits {
-    const { continuous, maxAttempts, maxAttemptWaitTime } = this.config;
-    return { continuous, maxAttempts, maxAttemptWaitTimeMs: maxAttemptWaitTime * 1_000 };
-  }
-
-  #sessionChanged(): void {
-    const session = this.#session;
-    if (session === undefined || !this.#connectedOnce) return;
-    const activity = session.isBusy || !this.config.continuous ? 'busy' : 'idle';
-    // Only real progress ends a row of failures: a peer that accepts us and then breaks must not be hammered.
-    if (activity === 'idle' || session.progress.completed > 0) this.#failures = 0;
-    if (activity !== this.#status.activity) {
-      this.#setStatus({ activity, progress: session.progress, error: undefined });
-      return;
-    }
-    this.#progressTimer ??= this.config.clock.setTimer(PROGRESS_INTERVAL_MS, () => {
-      this.#progressTimer = undefined;
-      if (this.#session === session) this.#setStatus({ ...this.#status, progress: session.progress });
-    });
-  }
-
-  #setStatus(status: ReplicatorStatus): void {
-    const { activity, progress, error } = this.#status;
-    if (activity === status.activity && error === status.error && progress === status.progress) return;
-    this.#status = status;
-    if (status.activity === 'idle' || status.activity === 'stopped') {
-      for (const waiter of this.#idleWaiters.splice(0)) {
-        if (status.activity === 'stopped' && status.error !== undefined) waiter.reject(status.error);
-        else waiter.resolve();
-      }
-    }
-    this.#emitter.emit('status', status);
-  }
-
-  #wait(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.config.clock.setTimer(delayMs, resolve);
-      this.#cancelWait = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
+  /** Whatever waits for the replicator waits for writes, which wait for the batch. */
+  #checkNotInBatch(what: string): void {
+    this.config.database.checkNotInBatch(`Replicator.${what}`);
   }
 }
 
-/** Sub-protocols that we speak, in order of preference (specification 1.2.1). */
-export const PROTOCOLS: readonly string[] = ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'];
-
-const CONNECT_TIMEOUT_MS = 15_000;
-const PROGRESS_INTERVAL_MS = 200;
-const NO_PROGRESS = { completed: 0, total: 0 } as const;
-const STOPPED: ReplicatorStatus = { activity: 'stopped', progress: NO_PROGRESS, error: undefined };
-
-function asHawserError(error: unknown): HawserError {
-  if (isHawserError(error)) return error;
-  return new HawserError('REPLICATION_PROTOCOL_ERROR', error instanceof Error ? error.message : String(error), {
-    cause: error,
-  });
+/** Any handle on a collection will do. */
+function isSame(a: unknown, b: unknown): boolean {
+  return a instanceof Collection && b instanceof Collection && a.database === b.database && a.fullName === b.fullName;
 }

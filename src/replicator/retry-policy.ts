@@ -1,5 +1,18 @@
 /** When to try again after a failure (specification 9.3, 9.4 and what hawser improves on). Pure: randomness comes in. */
-import type { HawserError } from '../errors.js';
+import { constants } from 'node:os';
+import type { ErrorDomain, HawserError } from '../errors.js';
+
+/**
+ * `transient`: the same may succeed a little later. `network`: it depends on the network, or on somebody who starts a listener
+ * again: worth waiting for where the replication has no end. `permanent`: somebody has to change something.
+ */
+export type FailureClass = 'transient' | 'network' | 'permanent';
+
+/** What kind of failure an error is (specification 9.4). What whoever raised it calls permanent stays that. */
+export function classify(error: HawserError): FailureClass {
+  if (!error.retryable) return 'permanent';
+  return NETWORK_DEPENDENT[error.domain]?.has(error.number) === true ? 'network' : 'transient';
+}
 
 export interface RetryLimits {
   readonly continuous: boolean;
@@ -8,16 +21,11 @@ export interface RetryLimits {
   readonly maxAttemptWaitTimeMs: number;
 }
 
-/**
- * Whether another attempt makes sense after `failures` failures in a row, the last being `error`.
- *
- * A peer that closed on purpose (its listener stopped) ends a one-shot replication, as in Couchbase Lite; a continuous one
- * goes on trying, because listeners come back.
- */
+/** Whether another attempt makes sense after `failures` failures in a row, the last being `error`. */
 export function shouldRetry(error: HawserError, failures: number, limits: RetryLimits): boolean {
   if (failures >= limits.maxAttempts) return false;
-  if (error.code === 'CONNECTION_CLOSED_BY_PEER' || error.code === 'LISTENER_STOPPED') return limits.continuous;
-  return error.retryable;
+  const kind = classify(error);
+  return kind === 'transient' || (kind === 'network' && limits.continuous);
 }
 
 /**
@@ -29,3 +37,25 @@ export function retryDelayMs(failures: number, limits: RetryLimits, random: numb
   const full = Math.min(2 ** Math.min(failures, 30) * 1_000, limits.maxAttemptWaitTimeMs);
   return full * (1 - 0.25 * random);
 }
+
+const { errno } = constants;
+/** Linux's EHOSTDOWN, which Node has no name for. */
+const HOST_DOWN = 112;
+const UNKNOWN_HOST = 5002;
+const GOING_AWAY = 11_001;
+
+/** By Couchbase Lite's domains and numbers, which tell more than the codes where several situations share one. */
+const NETWORK_DEPENDENT: Partial<Record<ErrorDomain, ReadonlySet<number>>> = {
+  POSIX: new Set([
+    errno.EPIPE,
+    errno.EADDRNOTAVAIL,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENOTCONN,
+    errno.EHOSTUNREACH,
+    HOST_DOWN,
+  ]),
+  Network: new Set([UNKNOWN_HOST]),
+  // The peer said goodbye: it ends a one-shot replication, as in Couchbase Lite; a continuous one goes on, for listeners come back.
+  WebSocket: new Set([GOING_AWAY]),
+};

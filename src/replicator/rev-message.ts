@@ -1,52 +1,70 @@
-/** The `rev` message: a revision as properties and body (specification 3.9), written and read. Pure. */
-import {
-  checkBody,
-  fromUtf8,
-  MAX_DOCUMENT_BYTES,
-  MAX_DOCUMENT_DEPTH,
-  parseJson,
-  utf8,
-  withoutReservedKeys,
-} from '../base/index.js';
-import type { IncomingRequest, OutgoingMessage } from '../blip/index.js';
-import { documentIDProblem, splitHistory, type IncomingRevision } from '../database/index.js';
-import { HawserError } from '../errors.js';
-import {
-  bridgeHistory,
-  formatHistory,
-  generationOf,
-  normalizeRevisionID,
-  parseHistory,
-  parseRevisionID,
-} from '../revision/index.js';
+/** The `rev` message, written: a revision as properties and body (specification 3.9). Pure. */
+import { utf8 } from '../base/index.js';
+import type { OutgoingMessage } from '../blip/index.js';
+import { splitHistory } from '../database/index.js';
+import { bridgeHistory, formatHistory, generationOf } from '../revision/index.js';
 import type { StoredDocument } from '../storage/index.js';
-import { sequenceText } from './checkpoint.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
+import type { RevBody } from './outgoing-delta.js';
+import type { RevTerms } from './receiver-terms.js';
 
 export interface RevOptions {
   readonly collection: CollectionIndex;
   /** Revisions the receiver has. */
   readonly known: readonly string[];
-  /** As the receiver asked for; undefined for the default. */
-  readonly maxHistory: number | undefined;
+  readonly terms: RevTerms;
   /** Set after an accepted proposal. */
   readonly noConflicts: boolean;
+  /** What the receiver asked for, where it gets this revision instead (3.9.4). */
+  readonly replaced?: RevRequest;
 }
 
-/** The message that carries the current revision of `document`. */
-export function revMessage(document: StoredDocument, options: RevOptions): OutgoingMessage {
+/** A revision as the receiver knows it: its sequence is that of the list of changes. */
+export interface RevRequest {
+  readonly sequence: number;
+  readonly revisionID: string;
+}
+
+/** The message that carries the current revision of `document`, with its body as it is to be sent. */
+export function revMessage(document: StoredDocument, body: RevBody, options: RevOptions): OutgoingMessage {
   const history = historyFor(document, options);
+  const { replaced } = options;
   const properties: Record<string, string> = {
     Profile: 'rev',
     ...collectionProperty(options.collection),
     id: document.id,
     rev: document.revisionID,
-    sequence: String(document.sequence),
+    sequence: String((replaced ?? document).sequence),
   };
+  if (replaced !== undefined) properties['replacedRev'] = replaced.revisionID;
   if (document.deleted) properties['deleted'] = '1';
   if (history !== '') properties['history'] = history;
   if (options.noConflicts) properties['noconflicts'] = '1';
-  return { properties, body: utf8(document.body), compressed: true };
+  if (body.deltaSrc !== undefined) properties['deltaSrc'] = body.deltaSrc;
+  return { properties, body: utf8(body.text), compressed: true };
+}
+
+/**
+ * The message that says that a revision will not come, though the receiver was promised it (specification 3.10).
+ *
+ * @param status as in HTTP: 404 it is gone, 500 it cannot be made
+ */
+export function norevMessage(
+  id: string,
+  { sequence, revisionID }: RevRequest,
+  collection: CollectionIndex,
+  { status, reason }: { readonly status: number; readonly reason: string },
+): OutgoingMessage {
+  const properties = {
+    Profile: 'norev',
+    ...collectionProperty(collection),
+    id,
+    rev: revisionID,
+    sequence: String(sequence),
+    error: String(status),
+    reason,
+  };
+  return { properties };
 }
 
 /**
@@ -56,85 +74,15 @@ export function revMessage(document: StoredDocument, options: RevOptions): Outgo
 function historyFor(document: StoredDocument, options: RevOptions): string {
   const ancestors = splitHistory(document.history);
   const [parent] = options.known;
-  const text = formatHistory(ancestors, options.maxHistory, (id) => options.known.includes(id), document.revisionID);
+  const text = formatHistory(
+    ancestors,
+    options.terms.maxHistory,
+    (id) => options.known.includes(id),
+    document.revisionID,
+  );
   if (!options.noConflicts || parent === undefined) return text;
   // Without the parent, or with a gap before it, the receiver could not see what the revision builds on.
   const shown = splitHistory(text);
   const isWhole = shown.at(-1) === parent && generationOf(document.revisionID) - shown.length === generationOf(parent);
   return isWhole ? text : bridgeHistory(document.revisionID, ancestors, parent);
 }
-
-/** Whether the body is a difference to another revision (specification 7), and so no document. */
-export function isDelta(request: IncomingRequest): boolean {
-  return request.properties.text('deltaSrc') !== undefined;
-}
-
-/** The sequence of a `rev` or `norev` in the form used everywhere; undefined where there is none or it is not JSON. */
-export function sequenceOf(request: IncomingRequest): string | undefined {
-  const text = request.properties.text('sequence');
-  if (text === undefined) return undefined;
-  try {
-    return sequenceText(parseJson(text));
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Reads a revision. Throws `DOCUMENT_ID_INVALID`, `REVISION_ID_INVALID`, `REVISION_HISTORY_INVALID`, `DOCUMENT_TOO_LARGE` or
- * `DOCUMENT_BODY_INVALID`. Top-level properties that begin with "_" are taken out, as a core does (3.9.2).
- */
-export function readRevision(request: IncomingRequest, isKnown: (id: string) => boolean): IncomingRevision {
-  const { properties } = request;
-  const id = properties.get('id') ?? '';
-  const problem = documentIDProblem(id);
-  if (problem !== undefined)
-    throw new HawserError('DOCUMENT_ID_INVALID', `the document ID of an incoming revision ${problem}`);
-  const rev = properties.get('rev') ?? '';
-  if (parseRevisionID(rev) === undefined)
-    throw new HawserError('REVISION_ID_INVALID', `received invalid version ID "${rev.slice(0, 80)}"`);
-  const revisionID = normalizeRevisionID(rev);
-  const history = parseHistory(revisionID, properties.get('history'), isKnown);
-  const deleted = properties.boolean('deleted');
-  const size = request.body.length;
-  if (size > MAX_DOCUMENT_BYTES) {
-    // It could not be edited here, and might not fit into a message when it is passed on.
-    const message = `document "${id}" of ${size} bytes is larger than ${MAX_DOCUMENT_BYTES}`;
-    throw new HawserError('DOCUMENT_TOO_LARGE', message);
-  }
-  let body = fromUtf8(request.body);
-  if (body === undefined) throw new HawserError('DOCUMENT_BODY_INVALID', `the body of document "${id}" is not UTF-8`);
-  if (body === '' && deleted) body = '{}';
-  const facts = checkBody(body, { maxDepth: MAX_DOCUMENT_DEPTH });
-  return {
-    id,
-    revisionID,
-    history,
-    deleted,
-    body: facts.reservedKeys ? withoutReservedKeys(body) : body,
-    hasBlobs: facts.hasBlobs,
-  };
-}
-
-/** Throws `REPLICATION_BLOBS_UNSUPPORTED`: a document is never stored without the blobs it refers to. */
-export function refuseBlobs(revision: IncomingRevision): void {
-  if (!revision.hasBlobs) return;
-  throw new HawserError(
-    'REPLICATION_BLOBS_UNSUPPORTED',
-    `document "${revision.id}" refers to blobs, which are not transferred yet`,
-  );
-}
-
-/** Whether an error lies in the revision itself, so that it would fail again however often it is sent. */
-export function isFaultOfRevision(error: HawserError): boolean {
-  return FAULTS.has(error.code);
-}
-
-const FAULTS: ReadonlySet<string> = new Set([
-  'DOCUMENT_ID_INVALID',
-  'DOCUMENT_BODY_INVALID',
-  'DOCUMENT_TOO_LARGE',
-  'REVISION_ID_INVALID',
-  'REVISION_HISTORY_INVALID',
-  'REPLICATION_BLOBS_UNSUPPORTED',
-]);

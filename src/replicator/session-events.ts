@@ -3,7 +3,7 @@ import type { HawserError } from '../errors.js';
 import type { DocumentFlags } from './collection-configuration.js';
 
 /** What became of one document: it was transferred, or it could not be. */
-export interface ReplicatedDocument {
+export interface DocumentOutcome {
   /** Name of the collection: `scope.name`, or the name alone in the default scope. */
   readonly collection: string;
   readonly documentID: string;
@@ -14,7 +14,7 @@ export interface ReplicatedDocument {
 }
 
 /** A document that could not be transferred. */
-export type DocumentProblem = ReplicatedDocument & { readonly error: HawserError };
+export type DocumentProblem = DocumentOutcome & { readonly error: HawserError };
 
 export const NO_FLAGS: DocumentFlags = { deleted: false, accessRemoved: false };
 export const DELETED: DocumentFlags = { deleted: true, accessRemoved: false };
@@ -25,7 +25,7 @@ export interface SessionObserver {
   /** Documents were transferred, or need not be. */
   finished(count: number): void;
   /** A document was transferred, or could not be. Not for those that needed no transfer. */
-  document(outcome: ReplicatedDocument): void;
+  document(outcome: DocumentOutcome): void;
   /** A part became busy or idle, or the checkpoint can be advanced. */
   progressed(): void;
   /** The session cannot go on. */

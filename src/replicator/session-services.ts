@@ -1,5 +1,6 @@
 /** What all parts of one session share. */
 import type { Clock, Logger } from '../base/index.js';
+import type { BlobFetcher } from './blob-fetcher.js';
 import type { InsertBacklog } from './insert-backlog.js';
 import type { MessageChannel } from './message-channel.js';
 import type { RevSender } from './rev-sender.js';
@@ -8,6 +9,7 @@ import type { SessionObserver } from './session-events.js';
 export interface SessionServices {
   readonly channel: MessageChannel;
   readonly backlog: InsertBacklog;
+  readonly blobFetcher: BlobFetcher;
   readonly sender: RevSender;
   readonly observer: SessionObserver;
   readonly clock: Clock;

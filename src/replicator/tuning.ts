@@ -29,3 +29,26 @@ export const MAX_INSERT_BACKLOG = 4 * 1024 * 1024;
 export const CHECKPOINT_INTERVAL_MS = 5_000;
 /** Ancestors a revision carries, itself counted. */
 export const MAX_HISTORY_ON_WIRE = 50;
+/** Blobs being fetched at the same time: each may have 128,000 bytes on their way (specification 2.8). */
+export const MAX_BLOB_FETCHES = 4;
+/**
+ * Bytes of received revisions that wait for their blobs, above which further ones are put off. Reading cannot be stopped
+ * for them, as the blobs come over the same connection; an honest sender has fewer on their way.
+ */
+export const MAX_BYTES_AWAITING_BLOBS = 32 * 1024 * 1024;
+/** Blobs being served at the same time, each with an open file; further requests wait. */
+export const MAX_BLOBS_SERVED = 4;
+/** Requests for blobs that may wait or be served: more than one for each of {@link MAX_REVS_IN_FLIGHT}. */
+export const MAX_BLOBS_WAITING = 1_000;
+/** Calls of an asynchronous filter that run at the same time; further documents wait. */
+export const MAX_FILTER_CALLS = 100;
+/** How long a filter may take for one document, in milliseconds: then the document has failed, and the others go on. */
+export const FILTER_LIMIT_MS = 60_000;
+/** Deltas being applied at the same time: each takes a few times the memory of a document. */
+export const MAX_DELTAS_APPLIED = 4;
+/** Conflict resolvers that run at the same time; further conflicts wait. */
+export const MAX_RESOLVERS = 20;
+/** Conflicts that wait for a resolver, above which no more revisions are stored: reading the connection stops then. */
+export const MAX_CONFLICTS_WAITING = 1_000;
+/** Calls of a resolver for a document that is changed each time before it answers, as in Couchbase Lite's C SDK. */
+export const MAX_RESOLVER_CALLS = 10;

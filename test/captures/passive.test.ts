@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadCapture } from '../support/replay/capture.js';
-import { assertStored, emptyDatabase, prepareServer } from '../support/replay/databases.js';
+import { assertStored, emptyDatabase, prepareBases, prepareServer } from '../support/replay/databases.js';
 import { Deadline } from '../support/replay/deadline.js';
 import { meaningOf } from '../support/replay/meaning.js';
+import { prepareSender } from '../support/replay/senders.js';
 import { assertCheckpointsServed, serve } from '../support/replay/serve.js';
 import { skipWithout } from '../support/shared-data.js';
 
@@ -37,6 +38,10 @@ const rows: readonly Row[] = [
   },
   { capture: '09-collections-pushpull', title: 'serves two collections side by side' },
   { capture: '10-collection-missing', title: 'says which collection it lacks' },
+  { capture: '25-blob-push', title: 'fetches the blob of a document before it takes it' },
+  { capture: '26-blob-pull', title: 'gives the blob of a document to a client that takes it' },
+  { capture: '27-delta-push', title: 'takes a delta' },
+  { capture: '28-delta-pull', title: 'sends a delta to the revision that the client names' },
   {
     capture: '30-heartbeat',
     after: ['03-push-real', '05-pushpull-real', '06-pushpull-b-real', '08-pull-conflict-real'],
@@ -57,6 +62,8 @@ describe('our listener in the place of a recorded core', skipWithout('captures')
       const deadline = new Deadline(context);
       const database = await emptyDatabase(context);
       const capture = loadCapture(row.capture);
+      await prepareSender(database, capture, 'passive');
+      await prepareBases(database, capture, 'active');
       await prepareServer(database, (row.after ?? []).map(loadCapture), capture);
 
       const { transcript, problems, error } = await serve(database, capture, deadline);
@@ -65,7 +72,7 @@ describe('our listener in the place of a recorded core', skipWithout('captures')
       assert.deepEqual(problems, []);
       assert.equal(error, undefined);
       await assertStored(database, capture, 'active');
-      await assertCheckpointsServed(database, transcript);
+      await assertCheckpointsServed(database, capture, transcript);
     });
   }
 });

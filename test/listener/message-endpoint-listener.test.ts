@@ -45,6 +45,7 @@ describe('a MessageEndpointListener', LIMIT, () => {
       [{ collections: [metrics] }, 'ARGUMENT_INVALID'],
       [{ ...right, maxConnections: 0 }, 'ARGUMENT_INVALID'],
       [{ ...right, maxConnections: '5' }, 'ARGUMENT_INVALID'],
+      [{ ...right, enableDeltaSync: 'yes' }, 'ARGUMENT_INVALID'],
       [{ ...right, authenticator: {} }, 'OPTION_UNKNOWN'],
       [{ ...right, collections: [] }, 'ARGUMENT_INVALID'],
     ] as const) {

@@ -60,6 +60,10 @@ describe('a listener is made', LIMIT, () => {
       [{ collections: [metrics, other.metrics] }, 'ARGUMENT_INVALID'],
       [{ collections, maxConnections: 0 }, 'ARGUMENT_INVALID'],
       [{ collections, maxConnections: 1.5 }, 'ARGUMENT_INVALID'],
+      [{ collections, readOnly: 'no' }, 'ARGUMENT_INVALID'],
+      [{ collections, enableDeltaSync: 1 }, 'ARGUMENT_INVALID'],
+      [{ collections, heartbeat: -1 }, 'ARGUMENT_INVALID'],
+      [{ collections, heartbeat: '330' }, 'ARGUMENT_INVALID'],
       [{ collections, readonly: true }, 'OPTION_UNKNOWN'],
     ] as const) {
       assert.throws(() => new PeerListener(options as never), { code }, JSON.stringify(Object.keys(options)));

@@ -108,6 +108,8 @@ describe('the ID of a checkpoint', () => {
     push: true,
     pull: true,
     remoteID: 'wss://a/b',
+    channels: undefined,
+    documentIDs: undefined,
   };
 
   it('depends on every part of what is replicated, and on nothing else', () => {
@@ -121,8 +123,16 @@ describe('the ID of a checkpoint', () => {
       { push: false },
       { pull: false },
       { remoteID: 'wss://a/c' },
+      { channels: ['a', 'b'] },
+      { documentIDs: new Set(['a', 'b']) },
+      { documentIDs: new Set(['a,b']) },
     ].map((change) => checkpointID({ ...identity, ...change }));
-    assert.equal(new Set([id, ...others]).size, 7);
+    assert.equal(new Set([id, ...others]).size, 10);
+    const [one, other] = [
+      { channels: ['a', 'b'], documentIDs: new Set(['x', 'y']) },
+      { channels: ['b', 'a'], documentIDs: new Set(['y', 'x']) },
+    ];
+    assert.equal(checkpointID({ ...identity, ...one }), checkpointID({ ...identity, ...other }), 'in another order');
   });
 
   it('of the default collection stays the same when the direction changes', () => {

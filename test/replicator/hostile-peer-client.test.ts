@@ -501,7 +501,7 @@ describe('the first message of an active peer', LIMIT, () => {
 
   it('may be of a kind that is unknown, now or later', async (context) => {
     const { raw } = await serveRaw(context);
-    for (const profile of ['unsubChanges', 'PING', 'profile', '', 'getcollections', '__proto__', 'getAttachment']) {
+    for (const profile of ['unsubChanges', 'PING', 'profile', '', 'getcollections', '__proto__', 'getattachment']) {
       const reply = await raw.request({ Profile: profile, collection: '0' });
       assert.deepEqual([reply.error, reply.text], ['BLIP/404', 'no handler for message'], profile);
     }

@@ -20,7 +20,7 @@ import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
 const LIMIT = { timeout: 30_000 };
-const [A1, A2] = [revisionID(1), revisionID(2)];
+const A1 = revisionID(1);
 
 /** Starts and waits for the end; resolves to the code of the error, or undefined. */
 async function run({ replicator }: RawServer): Promise<string | undefined> {
@@ -588,24 +588,6 @@ describe('a pull from a passive peer', LIMIT, () => {
         assert.deepEqual(savedCheckpoint(server.raws[0]), saved, `${kind} ${sequence}`);
       }
     }
-  });
-
-  it('takes a delta for nothing, and waits for the whole', async (context) => {
-    const server = await pulling(
-      context,
-      feeding(async (peer, collection) => {
-        await peer.request({ Profile: 'changes', ...collection }, `[[1,"a","${A2}"]]`);
-        const message = { Profile: 'rev', ...collection, id: 'a', rev: A2, history: A1, sequence: '1' };
-        for (const body of ['{"n":2}', '[{"n":2}]', 'nojson']) {
-          assert.equal((await peer.request({ ...message, deltaSrc: A1 }, body)).error, 'HTTP/422');
-        }
-        peer.notify({ Profile: 'changes', ...collection }, '[]');
-        assert.equal((await peer.request(message, '{"whole":true}')).error, undefined);
-      }),
-    );
-    assert.equal(await run(server), undefined);
-    assert.deepEqual((await server.peer.metrics.get('a'))?.body, { whole: true });
-    assert.deepEqual(savedCheckpoint(server.raws[0]), { remote: 1 });
   });
 
   it('stores what comes without being announced, and without an answer', async (context) => {

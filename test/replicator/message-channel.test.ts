@@ -9,7 +9,7 @@ import {
   type Message,
   type MessageEndpointConnection,
   type ReplicatorConnection,
-} from '../../src/index.js';
+} from '../../src/endpoint/index.js';
 import { MessageChannel, type MessageChannelOptions } from '../../src/replicator/message-channel.js';
 import { memoryLogger } from '../support/memory-logger.js';
 

@@ -22,6 +22,10 @@ describe('an error reply of a peer', () => {
       [reply.liteCore(8, ''), 'REPLICATION_REMOTE_ERROR', 'CouchbaseLite', 8, false],
       [{ domain: 'POSIX', code: 28, message: '' }, 'REPLICATION_REMOTE_ERROR', 'POSIX', 28, false],
       [{ domain: 'Fleece', code: 5, message: '' }, 'REPLICATION_REMOTE_ERROR', 'CouchbaseLite', 26, false],
+      [{ domain: 'SQLite', code: 13, message: '' }, 'REPLICATION_REMOTE_ERROR', 'SQLite', 13, false],
+      [{ domain: 'Network', code: 3, message: '' }, 'REPLICATION_REMOTE_ERROR', 'Network', 5_003, false],
+      [{ domain: 'WebSocket', code: 404, message: '' }, 'REPLICATION_REMOTE_ERROR', 'WebSocket', 10_404, false],
+      [{ domain: 'constructor', code: 1, message: '' }, 'REPLICATION_REMOTE_ERROR', 'CouchbaseLite', 26, false],
       [{ domain: '', code: -1, message: '' }, 'REPLICATION_REMOTE_ERROR', 'CouchbaseLite', 26, false],
     ] as const) {
       const made = remoteErrorToHawser('rev', error);

@@ -12,6 +12,7 @@ import {
   type ReplicatorOptions,
 } from '../../src/index.js';
 import { cleanup } from './cleanup.js';
+import { documentProblems } from './document-problems.js';
 import { openPeer, type AnyCollection, type Peer } from './peers.js';
 import { RawBlipPeer, type RawHandler, type RawRequest } from './raw-blip-peer.js';
 
@@ -160,8 +161,7 @@ export async function againstRaw(
     },
   });
   const replicator = new Replicator({ collections: [peer.metrics], maxAttempts: 1, ...rest, target });
-  const problems: DocumentProblem[] = [];
-  replicator.on('document-problem', (problem) => problems.push(problem));
+  const problems = documentProblems(replicator);
   cleanup(context, async () => {
     await replicator.stop();
     for (const raw of raws) {

@@ -38,6 +38,8 @@ export async function openPeer(context: TestContext, name: string): Promise<Peer
 export interface LinkOptions extends Partial<Omit<ReplicatorOptions, 'target'>> {
   readonly protocolType?: ProtocolType;
   readonly readOnly?: boolean;
+  /** Of the listener. @default false */
+  readonly enableDeltaSync?: boolean;
   /** What the listener serves. @default the passive peer's metrics */
   readonly served?: readonly AnyCollection[];
   /** Put around each of the active peer's connections, the first being number 1. */
@@ -55,8 +57,9 @@ export interface Link {
 
 /** A replicator of `active` whose target is a listener of `passive`; nothing is started. */
 export function link(active: Peer, passive: Peer, options: LinkOptions = {}): Link {
-  const { protocolType = 'messageStream', readOnly = false, served = [passive.metrics], around, ...rest } = options;
-  const listener = new MessageEndpointListener({ collections: served, protocolType, readOnly });
+  const { protocolType = 'messageStream', readOnly = false, enableDeltaSync = false, ...others } = options;
+  const { served = [passive.metrics], around, ...rest } = others;
+  const listener = new MessageEndpointListener({ collections: served, protocolType, readOnly, enableDeltaSync });
   let pair: LoopbackPair | undefined;
   let connections = 0;
   const target = new MessageEndpoint(passive.name, undefined, protocolType, {

@@ -123,7 +123,7 @@ export class RawBlipPeer implements ReplicatorConnection {
     try {
       for (const event of this.#blip.receive(message)) {
         if (event.type === 'request') this.#handle(event.request);
-        else this.#handleReply(event.request, event.response);
+        else if (event.type === 'response') this.#handleReply(event.request, event.response);
       }
     } catch (error) {
       this.faults.push(error);

@@ -78,6 +78,7 @@ describe('the configuration of a listener', () => {
     refused({ collections, networkInterface: '' }, 'ARGUMENT_INVALID', /networkInterface/);
     refused({ collections, disableTLS: 'yes' }, 'ARGUMENT_INVALID', /disableTLS/);
     refused({ collections, readOnly: 1 }, 'ARGUMENT_INVALID', /readOnly/);
+    refused({ collections, enableDeltaSync: 'yes' }, 'ARGUMENT_INVALID', /enableDeltaSync/);
     refused({ collections, tlsIdentity: {} }, 'ARGUMENT_INVALID', /tlsIdentity/);
     refused({ collections, authenticator: () => true }, 'ARGUMENT_INVALID', /authenticator/);
     refused({ collections, heartbeat: -1 }, 'ARGUMENT_INVALID', /heartbeat/);
@@ -87,9 +88,10 @@ describe('the configuration of a listener', () => {
 
   test('has defaults', async (context) => {
     const { listener } = await makeListener(context);
-    const { port, networkInterface, disableTLS, tlsIdentity, authenticator, readOnly } = listener.config;
+    const { port, networkInterface, disableTLS, tlsIdentity, authenticator, readOnly, enableDeltaSync } =
+      listener.config;
     assert.deepEqual(
-      { port, networkInterface, disableTLS, tlsIdentity, authenticator, readOnly },
+      { port, networkInterface, disableTLS, tlsIdentity, authenticator, readOnly, enableDeltaSync },
       {
         port: 0,
         networkInterface: undefined,
@@ -97,6 +99,7 @@ describe('the configuration of a listener', () => {
         tlsIdentity: undefined,
         authenticator: undefined,
         readOnly: false,
+        enableDeltaSync: false,
       },
     );
     assert.deepEqual([listener.port, listener.urls, listener.tlsIdentity], [0, [], undefined]);

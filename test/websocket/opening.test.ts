@@ -89,7 +89,7 @@ describe('a connection that cannot be made', () => {
     for (const [code, expected, number] of [
       ['EHOSTUNREACH', 'CONNECTION_UNREACHABLE', 113],
       ['ENETUNREACH', 'CONNECTION_UNREACHABLE', 101],
-      ['EAI_AGAIN', 'CONNECTION_HOST_UNKNOWN', 5002],
+      ['EAI_AGAIN', 'CONNECTION_HOST_UNKNOWN', 5001],
       ['ETIMEDOUT', 'CONNECTION_TIMEOUT', 110],
       ['ECONNRESET', 'CONNECTION_LOST', 104],
       ['EPIPE', 'CONNECTION_LOST', 32],

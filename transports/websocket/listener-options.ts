@@ -26,9 +26,14 @@ export interface URLEndpointListenerOptions {
   readonly authenticator?: ListenerAuthenticator;
   /** Peers may pull but not push. @default false */
   readonly readOnly?: boolean;
+  /** Send and take differences to what the other side has, instead of whole documents. @default false */
+  readonly enableDeltaSync?: boolean;
   /** Connections at a time; the next is told to try again later. @default 1,000 */
   readonly maxConnections?: number;
-  /** Probe a link on which nothing arrived for this long. In seconds; 0 for the default. @default 330 */
+  /**
+   * Probe a link on which nothing arrived for this long, and give up a client that owes an answer and sends nothing for as
+   * long. In seconds; 0 for the default. @default 330
+   */
   readonly heartbeat?: number;
   /** How long a client may take from connecting to the upgrade, TLS and password included. In seconds. @default 15 */
   readonly handshakeTimeout?: number;
@@ -47,6 +52,7 @@ export interface URLEndpointListenerConfiguration {
   readonly tlsIdentity: TLSIdentity | undefined;
   readonly authenticator: ListenerAuthenticator | undefined;
   readonly readOnly: boolean;
+  readonly enableDeltaSync: boolean;
   readonly heartbeat: number;
   readonly handshakeTimeout: number;
   readonly logger: Logger;
@@ -57,7 +63,7 @@ export interface URLEndpointListenerConfiguration {
 export function checkListenerOptions(options: URLEndpointListenerOptions): void {
   if (options === undefined) throw new HawserError('ARGUMENT_INVALID', 'URLEndpointListener: options are required');
   checkOptions('URLEndpointListener', options, KNOWN_OPTIONS);
-  const { networkInterface, disableTLS, tlsIdentity, authenticator, readOnly } = options;
+  const { networkInterface, disableTLS, tlsIdentity, authenticator, readOnly, enableDeltaSync } = options;
   const check = (holds: boolean, what: string): void => {
     if (!holds) throw new HawserError('ARGUMENT_INVALID', `URLEndpointListener: ${what}`);
   };
@@ -67,7 +73,7 @@ export function checkListenerOptions(options: URLEndpointListenerOptions): void 
     const holds = typeof value === 'number' && value >= 0 && value <= MAX_SECONDS;
     check(holds, `${name} must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(value)}`);
   }
-  for (const [name, value] of Object.entries({ disableTLS, readOnly })) {
+  for (const [name, value] of Object.entries({ disableTLS, readOnly, enableDeltaSync })) {
     check(value === undefined || typeof value === 'boolean', `${name} must be true or false`);
   }
   const isName = typeof networkInterface === 'string' && networkInterface !== '';
@@ -91,6 +97,7 @@ export function listenerConfiguration(
     tlsIdentity: options.tlsIdentity,
     authenticator: options.authenticator,
     readOnly: options.readOnly ?? false,
+    enableDeltaSync: options.enableDeltaSync ?? false,
     heartbeat: options.heartbeat || DEFAULT_HEARTBEAT,
     handshakeTimeout: options.handshakeTimeout || DEFAULT_HANDSHAKE_TIMEOUT,
     logger: peers.logger,
@@ -100,7 +107,7 @@ export function listenerConfiguration(
 
 const KNOWN_OPTIONS = [
   ...['collections', 'port', 'networkInterface', 'disableTLS', 'tlsIdentity', 'authenticator', 'readOnly'],
-  ...['maxConnections', 'heartbeat', 'handshakeTimeout', 'logger', 'clock'],
+  ...['enableDeltaSync', 'maxConnections', 'heartbeat', 'handshakeTimeout', 'logger', 'clock'],
 ];
 
 /** A little more than the 300 s of a client, so that on an idle link one side probes and not both. */

@@ -42,11 +42,13 @@ export class URLEndpointListener {
   /** @throws `OPTION_UNKNOWN`, or `ARGUMENT_INVALID` for a wrong value, no collections or collections of two databases */
   constructor(options: URLEndpointListenerOptions) {
     checkListenerOptions(options);
-    const { collections, authenticator, readOnly, maxConnections, logger, clock } = options;
+    const { collections, authenticator, readOnly, enableDeltaSync, maxConnections, heartbeat, logger, clock } = options;
     this.#peers = new PeerListener({
       collections,
       ...(authenticator === undefined ? {} : { authenticator }),
       ...(readOnly === undefined ? {} : { readOnly }),
+      ...(enableDeltaSync === undefined ? {} : { enableDeltaSync }),
+      ...(heartbeat === undefined ? {} : { heartbeat }),
       ...(maxConnections === undefined ? {} : { maxConnections }),
       ...(logger === undefined ? {} : { logger }),
       ...(clock === undefined ? {} : { clock }),
@@ -67,14 +69,16 @@ export class URLEndpointListener {
   /**
    * Closes every connection (peers are told that the listener goes away) and stops listening. Resolves when nothing is
    * left open. Idempotent; afterwards it can be started again.
+   * @throws `DATABASE_IN_BATCH` inside a batch, which the writes of clients wait for
    */
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
+    this.#peers.database.checkNotInBatch('URLEndpointListener.stop');
     const run = this.#run;
     if (run !== undefined) {
       this.#run = undefined;
       this.#stopping = this.#end(run);
     }
-    return this.#stopping;
+    await this.#stopping;
   }
 
   /** The port it listens on; 0 when stopped. */

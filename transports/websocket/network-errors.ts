@@ -11,7 +11,9 @@ export function networkError(cause: unknown, address: string): MessagingError {
   const code = codeOf(cause) ?? '';
   const meaning = NETWORK_ERRORS[code];
   if (meaning !== undefined) {
-    return failure(meaning.code, `${address}: ${meaning.text}`, { recoverable: true, cause, ...posixNumber(code) });
+    const { text, number } = meaning;
+    const numbers = number === undefined ? posixNumber(code) : { number };
+    return failure(meaning.code, `${address}: ${text}`, { recoverable: true, cause, ...numbers });
   }
   if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || code === 'EPROTO') {
     return failure('TLS_HANDSHAKE_FAILED', `${address}: the TLS handshake failed (${code})`, {
@@ -73,6 +75,8 @@ const TLS_ALERT = 0x15;
 interface Meaning {
   readonly code: ErrorCode;
   readonly text: string;
+  /** Where it is neither that of the code nor the errno. */
+  readonly number?: number;
 }
 
 const LOST: Meaning = { code: 'CONNECTION_LOST', text: 'the connection broke before it was open' };
@@ -82,7 +86,8 @@ const UNREACHABLE: Meaning = { code: 'CONNECTION_UNREACHABLE', text: 'there is n
 const NETWORK_ERRORS: Readonly<Record<string, Meaning>> = {
   ECONNREFUSED: { code: 'CONNECTION_REFUSED', text: 'nobody listens there' },
   ENOTFOUND: HOST_UNKNOWN,
-  EAI_AGAIN: HOST_UNKNOWN,
+  // Nobody said that there is no such host: Couchbase Lite's "DNS failure", after which a one-shot replicator tries again too.
+  EAI_AGAIN: { code: 'CONNECTION_HOST_UNKNOWN', text: 'the name server does not answer', number: 5_001 },
   EHOSTUNREACH: UNREACHABLE,
   ENETUNREACH: UNREACHABLE,
   EHOSTDOWN: UNREACHABLE,

@@ -21,6 +21,8 @@ interface KnownRevision {
   readonly history: readonly string[];
   readonly deleted: boolean;
   readonly body: string;
+  /** The body only says what changed; these recordings change and add top-level properties, and nothing else. */
+  readonly isDelta?: boolean;
   /** Undefined where any place will do. */
   readonly sequence: number | undefined;
 }
@@ -76,16 +78,31 @@ export async function prepareClient(database: Database, capture: Capture): Promi
   }
 }
 
+/** What the deltas of a recording build on, which it only names: a body of our own. */
+export const BASE = { k3: 'as it was', kept: 1 };
+
+/** Gives a receiver of deltas the revisions that the deltas of `side` build on. */
+export async function prepareBases(database: Database, capture: Capture, side: Side): Promise<void> {
+  for (const message of capture.transcript.requests(side, 'rev')) {
+    const { id = '', deltaSrc: revisionID } = message.properties;
+    if (revisionID === undefined) continue;
+    const revision = { id, revisionID, history: [], deleted: false, body: JSON.stringify(BASE) };
+    await insert(database, { ...revision, collection: collectionOf(capture, message), sequence: undefined });
+  }
+}
+
 /** Fails unless `database` has every revision that `side` sent. */
 export async function assertStored(database: Database, capture: Capture, side: Side): Promise<void> {
-  for (const { collection, id, revisionID, deleted, body } of revisionsOf(capture, side)) {
+  for (const { collection, id, revisionID, deleted, body, isDelta } of revisionsOf(capture, side)) {
     const [document] = await storeOf(database, collection).documents([id]);
     assert(document !== undefined, `${id} is missing`);
     if (document.revisionID !== revisionID) {
       assert(document.history.split(',').includes(revisionID), `${id} has no revision ${revisionID}`);
       continue;
     }
-    assert.deepEqual([JSON.parse(document.body), document.deleted], [JSON.parse(body), deleted], id);
+    assert.equal(document.deleted, deleted, id);
+    if (isDelta) assert.deepEqual(JSON.parse(document.body), { ...BASE, ...(JSON.parse(body) as object) }, id);
+    else assert.deepEqual(JSON.parse(document.body), JSON.parse(body), id);
   }
 }
 
@@ -131,6 +148,7 @@ function revisionsOf(capture: Capture, side?: Side): KnownRevision[] {
       history: history === '' ? [] : history.split(','),
       deleted: deleted === '1',
       body: message.body.toString(),
+      isDelta: message.properties['deltaSrc'] !== undefined,
       sequence: Number(sequence),
     };
   });

@@ -90,6 +90,8 @@ function ofReply({ to, error, properties, body }: ReplayReply): unknown {
       return { checkpoint: parse(body), hasRevision: properties['rev'] !== undefined };
     case 'setCheckpoint':
       return { hasRevision: properties['rev'] !== undefined };
+    case 'getAttachment':
+      return { ...features, content: body.toString('base64') };
     case 'changes':
       return { ...features, answers: trimmed((parse(body) as unknown[] | undefined) ?? [], newestAncestor) };
     case 'proposeChanges':

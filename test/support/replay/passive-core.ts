@@ -69,7 +69,17 @@ export class PassiveCore {
         return this.#feed(request.properties['collection']);
       default:
         if (recorded === undefined) throw new Error(`the recorded client did not send "${label}"`);
+        if (request.properties['Profile'] === 'rev') await this.#fetchBlobs(request);
         return this.#respond(request, answer);
+    }
+  }
+
+  /** Asks for the contents that the recorded core asked for before it took the revision. */
+  async #fetchBlobs({ properties }: ReplayRequest): Promise<void> {
+    for (const wanted of this.#recorded('getAttachment', properties['collection'])) {
+      if (wanted.properties['docID'] !== properties['id']) continue;
+      const label = `active: reply to ${this.transcript.labelOf(this.#peer.request(wanted))}`;
+      await this.#deadline.wait(label, this.transcript.until(label));
     }
   }
 

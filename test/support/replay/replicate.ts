@@ -9,12 +9,13 @@ import {
   type MessageEndpointConnection,
   type ReplicatorOptions,
 } from '../../../src/index.js';
-import type { Capture } from './capture.js';
+import { documentProblems } from '../document-problems.js';
+import { collectionOf, type Capture } from './capture.js';
 import { collectionNamed, pulledSequences, storeOf } from './databases.js';
 import type { Deadline } from './deadline.js';
 import { checkpointLabel, meaningOf, type CheckpointMeaning, type Meaning } from './meaning.js';
 import { PassiveCore } from './passive-core.js';
-import type { Transcript } from './transcript.js';
+import type { ReplayRequest, Transcript } from './transcript.js';
 
 export interface Replay {
   readonly transcript: Transcript;
@@ -62,8 +63,7 @@ export async function replay(
     });
   };
   const replicator = replicatorOf(database, capture, accept, options);
-  const problems: DocumentProblem[] = [];
-  replicator.on('document-problem', (problem) => problems.push(problem));
+  const problems = documentProblems(replicator);
   replicator.start();
   if (replicator.config.continuous) {
     await deadline.wait('the replicator to be idle', replicator.whenIdle());
@@ -98,11 +98,17 @@ export async function clientMeaning(database: Database, capture: Capture, transc
 const OPENING = 'active: getCollections #1';
 
 /** Fails unless the last checkpoints that the remote has are kept here too. */
-export async function assertCheckpointsKept(database: Database, transcript: Transcript): Promise<void> {
-  const saved = new Map<string, string>();
+export async function assertCheckpointsKept(
+  database: Database,
+  capture: Capture,
+  transcript: Transcript,
+): Promise<void> {
+  const saved = new Map<string, ReplayRequest>();
   for (const request of transcript.requests('active', 'setCheckpoint')) {
-    if (transcript.replyTo(request)?.error === undefined)
-      saved.set(request.properties['client'] ?? '', request.body.toString());
+    if (transcript.replyTo(request)?.error === undefined) saved.set(request.properties['client'] ?? '', request);
   }
-  for (const [id, text] of saved) assert.equal(await storeOf(database, '_default').localCheckpoint(id), text);
+  for (const [id, request] of saved) {
+    const store = storeOf(database, collectionOf(capture, request));
+    assert.equal(await store.localCheckpoint(id), request.body.toString());
+  }
 }

@@ -91,7 +91,7 @@ export class ScriptedPeer implements ReplicatorConnection {
     try {
       for (const event of this.#blip.receive(message)) {
         if (event.type === 'request') this.#handle(event.request);
-        else this.#handleReply(event.request, event.response);
+        else if (event.type === 'response') this.#handleReply(event.request, event.response);
       }
       this.#flush();
     } catch (error) {

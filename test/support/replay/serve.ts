@@ -1,44 +1,47 @@
-/** Serves a recorded client with a listener of ours, configured as the recorded core was. */
+/** Serves a recorded client with a passive session of ours, configured as the recorded core was. */
 import assert from 'node:assert/strict';
-import {
-  deferred,
-  loopbackPair,
-  MessageEndpointListener,
-  type Database,
-  type DocumentProblem,
-  type HawserError,
-} from '../../../src/index.js';
+import { systemClock } from '../../../src/base/index.js';
+import { loopbackPair, silentLogger, type Collection, type Database, type MessagingError } from '../../../src/index.js';
+import { PassiveSession } from '../../../src/replicator/passive-session.js';
+import type { DocumentOutcome } from '../../../src/replicator/session-events.js';
 import { ActiveClient } from './active-client.js';
-import type { Capture } from './capture.js';
+import { collectionOf, type Capture } from './capture.js';
 import { collectionNamed, storeOf } from './databases.js';
 import type { Deadline } from './deadline.js';
 import type { Transcript } from './transcript.js';
 
 export interface Served {
   readonly transcript: Transcript;
-  readonly problems: readonly DocumentProblem[];
-  /** With which the connection ended, as the listener saw it. */
-  readonly error: HawserError | undefined;
+  /** Documents that could not be transferred. */
+  readonly problems: readonly DocumentOutcome[];
+  /** With which the connection ended, as our side saw it. */
+  readonly error: MessagingError | undefined;
 }
 
-/** Replays the recording until the client has left and the listener knows. */
+/** Replays the recording until the client has left and our side knows. */
 export async function serve(database: Database, capture: Capture, deadline: Deadline): Promise<Served> {
-  const listener = new MessageEndpointListener({
-    collections: servedCollections(capture).map((name) => collectionNamed(database, name)),
-    protocolType: 'messageStream',
-  });
-  const problems: DocumentProblem[] = [];
-  const stopped = deferred<HawserError | undefined>();
-  listener.on('document-problem', (problem) => problems.push(problem));
-  listener.on('error', (error) => deadline.fail(error));
-  listener.on('connection', ({ activity, error }) => {
-    if (activity === 'stopped') stopped.resolve(error);
-  });
+  const problems: DocumentOutcome[] = [];
   const pair = loopbackPair();
-  listener.accept(pair.b);
+  const session = new PassiveSession({
+    connection: pair.b,
+    collections: servedCollections(capture).map(
+      (name) => collectionNamed(database, name) as unknown as Collection<never>,
+    ),
+    readOnly: false,
+    enableDeltaSync: true,
+    silenceMs: 600_000,
+    clock: systemClock,
+    logger: silentLogger,
+    onDocument: (outcome) => {
+      if (outcome.error !== undefined) problems.push(outcome);
+    },
+    onError: (error) => deadline.fail(error),
+  });
+  const served = session.run();
   const client = new ActiveClient(pair.a, capture, deadline);
   await client.run();
-  const error = await deadline.wait('the listener to see the client leave', stopped.promise);
+  const reason = await deadline.wait('our side to see the client leave', served);
+  const error = reason?.code === 'CONNECTION_CLOSED_BY_PEER' ? undefined : reason; // as clients leave
   return { transcript: client.transcript, problems, error };
 }
 
@@ -51,13 +54,15 @@ function servedCollections({ collections, transcript }: Capture): string[] {
 }
 
 /** Fails unless the last checkpoints of the client are kept as they came. */
-export async function assertCheckpointsServed(database: Database, transcript: Transcript): Promise<void> {
-  const saved = new Map(
-    transcript
-      .requests('active', 'setCheckpoint')
-      .map(({ properties, body }) => [properties['client'] ?? '', body.toString()]),
-  );
-  for (const [id, text] of saved) {
-    assert.equal((await storeOf(database, '_default').peerCheckpoint(id))?.text, text);
+export async function assertCheckpointsServed(
+  database: Database,
+  capture: Capture,
+  transcript: Transcript,
+): Promise<void> {
+  const requests = transcript.requests('active', 'setCheckpoint');
+  const saved = new Map(requests.map((request) => [request.properties['client'] ?? '', request]));
+  for (const [id, request] of saved) {
+    const store = storeOf(database, collectionOf(capture, request));
+    assert.equal((await store.peerCheckpoint(id))?.text, request.body.toString());
   }
 }

@@ -1,0 +1,272 @@
+/**
+ * What becomes of one received `rev`, for both kinds of puller (specification 3.9, 5.5, 7.2, 8.2, 9.6): delta to body, checks,
+ * filter, blobs, insertion, and the answer. What was expected and how far the pull has come is the pullers' business.
+ *
+ * Invariant: an answer that is no error is given only after the revision and its blobs are durable.
+ */
+import type { IncomingRequest, OutgoingMessage, RemoteError } from '../blip/index.js';
+import type { IncomingOptions, IncomingResult, ReplicationStore } from '../database/index.js';
+import { HawserError, isHawserError } from '../errors.js';
+import { contains } from '../revision/index.js';
+import type { DocumentFlags, ReplicationFilter } from './collection-configuration.js';
+import type { CollectionIndex } from './collection-index.js';
+import { DeltaReceiver } from './delta-receiver.js';
+import type { FilteredRevision } from './document-filter.js';
+import { FilterCalls } from './filter-calls.js';
+import { Holding } from './holding.js';
+import {
+  deltaSource,
+  isFaultOfRevision,
+  isPassing,
+  readBody,
+  readHeader,
+  readText,
+  type ReceivedBody,
+  type RevHeader,
+} from './incoming-rev.js';
+import { branchesOf } from './known-branches.js';
+import { DELTA_REFUSED, errorToReply, reply } from './remote-errors.js';
+import { DELETED, NO_FLAGS } from './session-events.js';
+import type { SessionServices } from './session-services.js';
+
+export interface RevisionReceiverOptions extends SessionServices {
+  readonly store: ReplicationStore;
+  readonly collection: CollectionIndex;
+  /** Undefined where an active peer pushes to us: then nothing is filtered or purged, and conflicts are refused. */
+  readonly pull: PullOptions | undefined;
+}
+
+export interface PullOptions {
+  /** The number of the remote. */
+  readonly remote: number;
+  readonly filter: ReplicationFilter | undefined;
+  /** Purge documents to which access was lost. */
+  readonly autoPurge: boolean;
+  readonly resolutions: Resolutions;
+}
+
+/** Settles conflicts that were pulled. */
+export interface Resolutions {
+  /** Conflicts are to be kept until `resolve` settles them; otherwise the default rule does so in the write that stores them. */
+  readonly keepsConflicts: boolean;
+  /** A promise while too many conflicts wait for one more. */
+  room(): Promise<void> | undefined;
+  /** Resolves when it is settled, to why it stays pending if it does; rejects only if our own storage fails. */
+  resolve(documentID: string): Promise<HawserError | undefined>;
+}
+
+export interface Reception {
+  /**
+   * `done`: stored, or it need not be or never can be. `later`: not now, and the peer is to offer it again. `whole`: its delta
+   * was of no use, and the same revision comes once more in full. `broken`: we failed, and so does the session.
+   */
+  readonly fate: 'done' | 'later' | 'whole' | 'broken';
+  readonly answer: OutgoingMessage | { readonly error: RemoteError };
+  /** Why it was not taken. */
+  readonly error?: HawserError;
+  /** Where the document stands in our feed now, if this revision was stored. */
+  readonly sequence?: number;
+}
+
+export class RevisionReceiver {
+  readonly #options: RevisionReceiverOptions;
+  readonly #insertion: IncomingOptions;
+  /** Its name. */
+  readonly #collection: string;
+  readonly #deltas: DeltaReceiver;
+  readonly #filters: FilterCalls;
+  /** The latest revision of each document that is being pulled. */
+  readonly #receiving = new Map<string, Promise<unknown>>();
+  #takesDeltas = false;
+  #resolving = 0;
+
+  constructor(options: RevisionReceiverOptions) {
+    const { store, pull } = options;
+    this.#options = options;
+    this.#collection = store.name;
+    this.#insertion = pull === undefined ? {} : { remote: pull.remote, resolve: !pull.resolutions.keepsConflicts };
+    this.#deltas = new DeltaReceiver(store);
+    this.#filters = new FilterCalls(options);
+  }
+
+  /** No conflict is being settled. */
+  get isIdle(): boolean {
+    return this.#resolving === 0;
+  }
+
+  /** Goes into the answer to a list of changes: only the first one says that deltas are taken (specification 3.7.1). */
+  announcement(): Record<string, string> {
+    if (this.#takesDeltas || !this.#options.deltas) return {};
+    this.#takesDeltas = true;
+    return { deltas: 'true' };
+  }
+
+  /** Never rejects. Tells the observer of what became of the document, a conflict's after it is settled. */
+  receive(request: IncomingRequest): Promise<Reception> {
+    const id = request.properties.get('id') ?? '';
+    const work = this.#receive(request, id);
+    if (this.#options.pull === undefined) return work;
+    this.#receiving.set(id, work);
+    void work.then(() => {
+      if (this.#receiving.get(id) === work) this.#receiving.delete(id);
+    });
+    return work;
+  }
+
+  /** A pulled revision of the document has come and is not stored yet. */
+  isReceiving(documentID: string): boolean {
+    return this.#receiving.has(documentID);
+  }
+
+  /** The peer says that access to a document was lost. Never rejects. */
+  async revoke(documentID: string, deleted: boolean): Promise<Reception> {
+    const flags = { deleted, accessRemoved: true };
+    await this.#receiving.get(documentID); // what came before and is stored after would stay for ever
+    try {
+      return await this.#remove(documentID, flags);
+    } catch (error) {
+      return this.#failed(documentID, flags, error);
+    }
+  }
+
+  /** Runs for every revision: what only some need is waited for only there. */
+  async #receive(request: IncomingRequest, id: string): Promise<Reception> {
+    const { backlog, pull } = this.#options;
+    const flags = request.properties.boolean('deleted') ? DELETED : NO_FLAGS;
+    const holding = new Holding(backlog, request.body.length);
+    try {
+      const source = deltaSource(request);
+      if (source !== undefined && !this.#takesDeltas) return { fate: 'whole', answer: { error: DELTA_REFUSED } };
+      const read = this.#header(request);
+      const header = read instanceof Promise ? await read : read;
+      const sent = readText(request, id);
+      const whole = source === undefined ? sent : await this.#deltas.whole(header, source, sent, holding);
+      const body = readBody(header, whole);
+      if (pull !== undefined && body.isRemoved) return await this.#remove(id, { ...flags, accessRemoved: true });
+      if (pull?.filter !== undefined) {
+        const isWanted = await this.#passes(pull.filter, { ...header, body: body.text }, flags);
+        if (!isWanted) return FILTERED;
+      }
+      const result = await (body.blobs.length === 0
+        ? this.#insert(header, body)
+        : this.#insertWithBlobs(header, body, holding));
+      return this.#stored(id, flags, result);
+    } catch (error) {
+      return this.#failed(id, flags, error);
+    } finally {
+      holding.release();
+    }
+  }
+
+  /** A gap just before a revision that we have is no fault (0.4.2), but what we have is looked up only where there is one. */
+  #header(request: IncomingRequest): RevHeader | Promise<RevHeader> {
+    try {
+      return readHeader(request, () => false);
+    } catch (error) {
+      if (!isHawserError(error) || error.code !== 'REVISION_HISTORY_INVALID') throw error;
+      return this.#headerWithGap(request);
+    }
+  }
+
+  async #headerWithGap(request: IncomingRequest): Promise<RevHeader> {
+    const [document] = await this.#options.store.documents([request.properties.get('id') ?? '']);
+    const branches = branchesOf(document);
+    return readHeader(request, (id) => branches.some((branch) => contains(branch, id)));
+  }
+
+  #passes(
+    filter: ReplicationFilter,
+    revision: Omit<FilteredRevision, 'sequence'>,
+    flags: DocumentFlags,
+  ): Promise<boolean> {
+    return this.#filters.ask(filter, { ...revision, sequence: 0 }, flags);
+  }
+
+  /** Its blobs come over this connection, so a revision that waits for them must not stop the reading of it. */
+  async #insertWithBlobs(header: RevHeader, body: ReceivedBody, holding: Holding): Promise<IncomingResult> {
+    const { store, blobFetcher, collection } = this.#options;
+    const { text, blobs, listed } = body;
+    const lease = store.blobLease();
+    try {
+      holding.release();
+      await blobFetcher.fetchMissing(header.id, collection, blobs, { size: text.length, lease, listed });
+      holding.count(text.length);
+      return await this.#insert(header, body);
+    } finally {
+      lease.release();
+    }
+  }
+
+  #insert({ id, revisionID, history, deleted }: RevHeader, { text, blobs }: ReceivedBody): Promise<IncomingResult> {
+    const { store, pull } = this.#options;
+    const revision = { id, revisionID, history, deleted, body: text, hasBlobs: blobs.length > 0 };
+    const room = pull?.resolutions.room();
+    if (room === undefined) return store.insert(revision, this.#insertion);
+    return room.then(() => store.insert(revision, this.#insertion));
+  }
+
+  #stored(id: string, flags: DocumentFlags, { outcome, sequence }: IncomingResult): Reception {
+    if (outcome === 'refused') {
+      const message = `document "${id}" has another revision here`;
+      this.#tell(id, flags, new HawserError('DOCUMENT_CONFLICT', message));
+      return { fate: 'done', answer: { error: reply.http(409, 'conflict') } };
+    }
+    if (outcome === 'conflict') void this.#resolve(id, flags);
+    else this.#tell(id, flags);
+    if (outcome === 'present') return { fate: 'done', answer: { properties: { noop: 'true' } } };
+    if (outcome === 'rebased') return DONE; // as another revision, which the peer has to hear of
+    return { fate: 'done', answer: EMPTY, sequence };
+  }
+
+  /** The filter sees an empty body (specification 9.6). What was changed here and not pushed yet goes as well. */
+  async #remove(id: string, flags: DocumentFlags): Promise<Reception> {
+    const { store, pull } = this.#options;
+    const [document] = await store.documents([id]);
+    if (document === undefined) return DONE;
+    const { revisionID, deleted } = document;
+    if (pull?.filter !== undefined) {
+      const isWanted = await this.#passes(pull.filter, { id, revisionID, deleted, body: '{}' }, flags);
+      if (!isWanted) return FILTERED;
+    }
+    if (pull?.autoPurge === true) await store.purge(id);
+    this.#tell(id, flags);
+    return DONE;
+  }
+
+  /** The peer has its answer meanwhile: the conflict is stored, and settled again when a session begins if it has to be. */
+  async #resolve(id: string, flags: DocumentFlags): Promise<void> {
+    const { pull, observer } = this.#options;
+    this.#resolving++;
+    try {
+      this.#tell(id, flags, await pull?.resolutions.resolve(id));
+    } catch (error) {
+      observer.failed(error);
+    } finally {
+      this.#resolving--;
+      observer.progressed();
+    }
+  }
+
+  #failed(id: string, flags: DocumentFlags, error: unknown): Reception {
+    const answer = { error: errorToReply(error) };
+    if (isHawserError(error)) {
+      if (error.code === 'DELTA_INVALID' || error.code === 'DELTA_BASE_UNKNOWN')
+        return { fate: 'whole', answer, error };
+      if (isPassing(error) || isFaultOfRevision(error)) {
+        this.#tell(id, flags, error);
+        return { fate: isPassing(error) ? 'later' : 'done', answer, error };
+      }
+    }
+    this.#options.observer.failed(error);
+    return { fate: 'broken', answer };
+  }
+
+  #tell(documentID: string, flags: DocumentFlags, error?: HawserError): void {
+    this.#options.observer.document({ collection: this.#collection, documentID, isPush: false, flags, error });
+  }
+}
+
+const EMPTY: OutgoingMessage = { properties: {} };
+const DONE: Reception = { fate: 'done', answer: EMPTY };
+/** Handled, and nothing to tell of: it is offered again when the document changes. */
+const FILTERED: Reception = { fate: 'done', answer: { error: reply.http(403, 'rejected by a filter') } };
