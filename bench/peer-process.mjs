@@ -45,9 +45,9 @@ const commands = {
       authenticator: new BasicAuthenticator(USER, PASSWORD),
       acceptOnlySelfSignedServerCertificate: true,
     });
-    replicator.on('document-problem', (problem) =>
-      console.error('document problem', problem.documentID, problem.error.message),
-    );
+    replicator.on('documents', ({ documents }) => {
+      for (const { id, error } of documents) if (error !== undefined) console.error('document', id, error.message);
+    });
     const cpu = process.cpuUsage();
     const start = performance.now();
     replicator.start();

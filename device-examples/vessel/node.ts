@@ -33,7 +33,9 @@ const replicator = new Replicator({
   acceptOnlySelfSignedServerCertificate: true,
 });
 replicator.on('status', ({ activity, error }) => report({ type: 'link', activity, reason: error?.code }));
-replicator.on('document-problem', ({ documentID, error }) => console.error(`${documentID}: ${error.message}`));
+replicator.on('documents', ({ documents }) => {
+  for (const { id, error } of documents) if (error !== undefined) console.error(`${id}: ${error.message}`);
+});
 replicator.start();
 void replicator.stopped().then((error) => {
   if (error === undefined) return;

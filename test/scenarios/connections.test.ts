@@ -1,26 +1,17 @@
 /** What becomes of a replicator when its connections fail, and of connections when it stops. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { EventEmitter } from 'node:events';
 import { describe, it } from 'node:test';
-import { faulty, MessagingError, type Replicator, type ReplicatorActivity } from '../../src/index.js';
-import { seededRandom } from '../../src/index.js';
+import { faulty, MessagingError, seededRandom } from '../../src/index.js';
 import { contents, link, openPeer, whenChanged } from '../support/peers.js';
+import { unusedPort } from '../support/raw-servers.js';
 import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
+import { clientOf, listen, urlOf, whenActivity } from '../support/web-socket-peers.js';
 
 const LIMIT = { timeout: 30_000 };
 const random = seededRandom(1);
 const passing = new MessagingError('CONNECTION_INTERRUPTED', 'the radio is busy', { recoverable: true });
 const lasting = new MessagingError('CONNECTION_FAILED', 'there is no such radio', { recoverable: false });
-
-/** Resolves when the replicator is in one of these states; at once if it is. */
-async function whenActivity(replicator: Replicator, ...wanted: ReplicatorActivity[]): Promise<void> {
-  const events = new EventEmitter();
-  const unsubscribe = replicator.on('status', () => events.emit('status'));
-  while (!wanted.includes(replicator.status.activity)) await once(events, 'status');
-  unsubscribe();
-}
 
 describe('a replicator whose connection fails', LIMIT, () => {
   it('tries again with a new connection after each passing error in open', async (context) => {
@@ -55,7 +46,56 @@ describe('a replicator whose connection fails', LIMIT, () => {
     assert.equal(connections(), 1);
   });
 
-  it('goes offline exactly once with two attempts, and never with one', async (context) => {
+  it('105. goes offline exactly once with two attempts where nobody listens, and never with one', async (context) => {
+    const a = await openPeer(context, 'a');
+    const url = urlOf(a, { port: await unusedPort() });
+    for (const maxAttempts of [2, 1]) {
+      const clock = new VirtualClock();
+      const replicator = clientOf(context, a, url, { clock, maxAttempts });
+      const activities: string[] = [];
+      replicator.on('status', ({ activity }) => activities.push(activity));
+      skipWaits(replicator, clock);
+      replicator.start();
+      const error = await replicator.stopped();
+      assert.deepEqual([error?.code, error?.number], ['CONNECTION_REFUSED', 111]);
+      const expected =
+        maxAttempts === 2 ? ['connecting', 'offline', 'connecting', 'stopped'] : ['connecting', 'stopped'];
+      assert.deepEqual(activities, expected);
+    }
+  });
+
+  it('107. finds its listener when that starts, and is patient from the beginning again after that', async (context) => {
+    const a = await openPeer(context, 'a');
+    const b = await openPeer(context, 'b');
+    await a.metrics.save('pump', {});
+    const port = await unusedPort();
+    const clock = new VirtualClock();
+    const noJitter = { next: () => 0, bytes: (size: number) => new Uint8Array(size) };
+    const replicator = clientOf(context, a, urlOf(b, { port }), { continuous: true, clock, random: noJitter });
+    const refusals: number[] = [];
+    replicator.on('status', ({ activity }) => activity === 'offline' && refusals.push(clock.monotonic()));
+    replicator.start();
+    for (const seconds of [2, 4]) {
+      await whenActivity(replicator, 'offline');
+      await clock.advance(seconds * 1_000);
+    }
+    await whenActivity(replicator, 'offline');
+    assert.deepEqual(refusals, [0, 2_000, 6_000]);
+    const listener = await listen(context, b, { port });
+    await clock.advance(8_000);
+    await replicator.whenIdle();
+    assert.equal(await b.metrics.count(), 1);
+    await b.metrics.save('valve', {});
+    await whenChanged(a.metrics, async () => (await a.metrics.count()) === 2);
+    await listener.stop();
+    await whenActivity(replicator, 'offline');
+    await listener.start();
+    await clock.advance(2_000);
+    await replicator.whenIdle();
+    assert.equal(replicator.status.error, undefined);
+  });
+
+  it('105. goes offline exactly once with two attempts, and never with one', async (context) => {
     const a = await openPeer(context, 'a');
     const b = await openPeer(context, 'b');
     for (const maxAttempts of [2, 1]) {
@@ -130,7 +170,7 @@ describe('a replicator whose connection fails', LIMIT, () => {
     await replicator.stop();
   });
 
-  it('stops with 11001 after its listener closed every connection, when it is one-shot', async (context) => {
+  it('75. stops with 11001 after its listener closed every connection, when it is one-shot', async (context) => {
     const a = await openPeer(context, 'a');
     const b = await openPeer(context, 'b');
     const { replicator, listener } = link(a, b, {});
@@ -164,7 +204,7 @@ describe('a replicator whose connection fails', LIMIT, () => {
 });
 
 describe('stopping', LIMIT, () => {
-  it('is possible in every state and more than once', async (context) => {
+  it('103, 104. is possible in every state and more than once', async (context) => {
     const a = await openPeer(context, 'a');
     const b = await openPeer(context, 'b');
     const { replicator } = link(a, b, { continuous: true });

@@ -50,7 +50,7 @@ async function stopAll(links: readonly Link[]): Promise<void> {
 }
 
 describe('two databases that replicate with each other, each active to the other', LIMIT, () => {
-  it('become equal whatever is edited on either side, and then quiet', async (context) => {
+  it('44. become equal whatever is edited on either side, and then quiet', async (context) => {
     const [a, b] = (await peersNamed(context, 'a', 'b')) as [Peer, Peer];
     const { counts, around } = counter();
     const links = [link(a, b, { continuous: true, around }), link(b, a, { continuous: true, around })];
@@ -99,7 +99,7 @@ describe('several replicators of one database', LIMIT, () => {
     for (const { replicator } of links) assert.equal(replicator.status.error, undefined);
   });
 
-  it('with several listeners run beside each other', async (context) => {
+  it('45. with several listeners run beside each other', async (context) => {
     const [client, ...servers] = (await peersNamed(context, 'client', 's0', 's1', 's2')) as [Peer, ...Peer[]];
     await fill(client, 100);
     for (const server of servers) await fill(server, 100);
@@ -166,7 +166,7 @@ describe('one database', LIMIT, () => {
 });
 
 describe('three sessions from one database to one listener', LIMIT, () => {
-  it('all complete, with equal content', async (context) => {
+  it('47. all complete, with equal content', async (context) => {
     const [a, b] = (await peersNamed(context, 'a', 'b')) as [Peer, Peer];
     await fill(a, 500);
     await fill(b, 500);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { describe, it, type TestContext } from 'node:test';
 import {
+  Blob,
   deferred,
   faulty,
   loopbackByteStreamPair,
@@ -12,6 +13,7 @@ import {
   MessagingError,
   Replicator,
   seededRandom,
+  type ListenerEvents,
   type LoopbackPair,
   type Message,
   type MessageEndpointConnection,
@@ -23,6 +25,9 @@ import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
 const LIMIT = { timeout: 30_000 };
+/** A radio of 20 kB/s that carries 1 KiB at a time. */
+const SLOW_PIECE = 1_024;
+const SLOW_BYTES_PER_SECOND = 20_000;
 const TYPES = ['messageStream', 'byteStream'] as const satisfies ProtocolType[];
 const passing = new MessagingError('CONNECTION_INTERRUPTED', 'the radio is busy', { recoverable: true });
 const lasting = new MessagingError('CONNECTION_FAILED', 'there is no such radio', { recoverable: false });
@@ -81,7 +86,7 @@ class BreaksOnReceive extends Passing {
 
 for (const protocolType of TYPES) {
   describe(`a custom transport as a ${protocolType}`, LIMIT, () => {
-    it('carries a continuous push and a continuous pull, update after update', async (context) => {
+    it('63–66. carries a continuous push and a continuous pull, update after update', async (context) => {
       for (const type of ['push', 'pull'] as const) {
         const { a, b } = await twoPeers(context);
         const { replicator, listener } = link(a, b, { type, continuous: true, protocolType });
@@ -102,7 +107,27 @@ for (const protocolType of TYPES) {
       }
     });
 
-    it('recovers from a passing error wherever it happens, with a new connection', async (context) => {
+    it('67, 68. carries edits of both sides in one continuous replication', async (context) => {
+      const { a, b } = await twoPeers(context);
+      const { replicator } = link(a, b, { continuous: true, protocolType });
+      replicator.start();
+      await replicator.whenIdle();
+      const sides = [
+        [a, b],
+        [b, a],
+      ] as const;
+      for (const version of [1, 2, 3]) {
+        for (const [from, to] of sides) {
+          const { revisionID } = await from.metrics.save('pump', { version, by: from.name });
+          await whenChanged(to.metrics, async () => (await to.metrics.get('pump'))?.revisionID === revisionID);
+        }
+      }
+      await replicator.stop();
+      assert.deepEqual(await contents(a.metrics), await contents(b.metrics));
+      assert.deepEqual((await a.metrics.get('pump'))?.body, { version: 3, by: 'b' });
+    });
+
+    it('69, 71, 73. recovers from a passing error wherever it happens, with a new connection', async (context) => {
       const { a, b } = await twoPeers(context);
       for (const [where, spoil] of [
         ['open', (c) => faulty(c, { random: seededRandom(1), failOpen: passing })],
@@ -125,7 +150,7 @@ for (const protocolType of TYPES) {
       }
     });
 
-    it('ends with a lasting error wherever it happens, and so does the connection at the other end', async (context) => {
+    it('70, 72, 74. ends with a lasting error wherever it happens, and so does the connection at the other end', async (context) => {
       const { a, b } = await twoPeers(context);
       await a.metrics.save('pump', {});
       for (const [where, spoil] of [
@@ -153,7 +178,7 @@ for (const protocolType of TYPES) {
       }
     });
 
-    it('is cut off for a message that is cut short, joined or changed, and the databases stay sound', async (context) => {
+    it('80. is cut off for a message that is cut short, joined or changed, and the databases stay sound', async (context) => {
       for (const [what, spoil] of [
         ['cut short', (message) => [message.subarray(0, message.length - 1)]],
         ['changed', (message) => [message.map((byte, index) => (index === message.length - 1 ? byte ^ 1 : byte))]],
@@ -197,19 +222,22 @@ for (const protocolType of TYPES) {
 }
 
 describe('a custom transport', LIMIT, () => {
-  it('is asked for a fresh connection for every attempt, for the same endpoint', async (context) => {
+  it('77. is asked for a fresh connection for every attempt, for the same endpoint', async (context) => {
     const { a, b } = await twoPeers(context);
     const clock = new VirtualClock();
     const listener = new MessageEndpointListener({ collections: [b.metrics], protocolType: 'messageStream' });
     const endpoints: MessageEndpoint[] = [];
+    const made: MessageEndpointConnection[] = [];
     const target: MessageEndpoint = new MessageEndpoint('b', { any: 'thing' }, 'messageStream', {
       createConnection: (endpoint) => {
         endpoints.push(endpoint);
         if (endpoints.length === 1) throw passing;
         const pair = loopbackPair();
-        if (endpoints.length < 5) return faulty(pair.a, { random: seededRandom(1), failOpen: passing });
-        listener.accept(pair.b);
-        return pair.a;
+        const fails = endpoints.length < 5;
+        const connection = fails ? faulty(pair.a, { random: seededRandom(1), failOpen: passing }) : pair.a;
+        made.push(connection);
+        if (!fails) listener.accept(pair.b);
+        return connection;
       },
     });
     const replicator = new Replicator({ collections: [a.metrics], target, clock });
@@ -217,6 +245,7 @@ describe('a custom transport', LIMIT, () => {
     replicator.start();
     assert.equal(await replicator.stopped(), undefined);
     assert.equal(endpoints.length, 5);
+    assert.equal(new Set(made).size, 4);
     assert.ok(endpoints.every((endpoint) => endpoint === target));
   });
 
@@ -232,27 +261,38 @@ describe('a custom transport', LIMIT, () => {
     assert.equal((await replicator.stopped())?.code, 'ARGUMENT_INVALID');
   });
 
-  it('gets the next message after it took the one before, in order', async (context) => {
+  it('78. gets the next message after it took the one before, in order, be it slow', async (context) => {
     const { a, b } = await twoPeers(context);
-    await fill(a.metrics, 100, 'a');
+    await fill(a.metrics, 300, 'a');
+    const clock = new VirtualClock();
     let sending = 0;
     let most = 0;
-    await sync(a, b, {
+    let count = 0;
+    const { replicator } = link(a, b, {
+      clock,
       around: (connection) =>
         Object.assign(new Passing(connection), {
           send: async (message: Message) => {
             most = Math.max(most, ++sending);
-            await setImmediate();
+            count++;
             await connection.send(message);
+            const taken = deferred();
+            clock.setTimer(50, () => taken.resolve());
+            await taken.promise;
             sending--;
           },
         }),
     });
+    replicator.start();
+    while (replicator.status.activity !== 'stopped') await clock.advance(50);
+    assert.equal(replicator.status.error, undefined);
     assert.equal(most, 1);
+    assert.ok(count > 10, String(count));
+    assert.ok(clock.monotonic() >= 50 * count, 'no message waited');
     assert.deepEqual(await contents(b.metrics), await contents(a.metrics));
   });
 
-  it('as a byte stream may cut and join as it likes', async (context) => {
+  it('79. as a byte stream may cut and join as it likes', async (context) => {
     for (const maxChunkSize of [1, 7, 1_000, 65_536]) {
       const { a, b } = await twoPeers(context);
       await fill(a.metrics, 20, 'a');
@@ -272,7 +312,7 @@ describe('a custom transport', LIMIT, () => {
     }
   });
 
-  it('is closed once and without an error when the replicator stops, which waits for it', async (context) => {
+  it('81. is closed once and without an error when the replicator stops, which waits for it', async (context) => {
     const { a, b } = await twoPeers(context);
     const closes: (MessagingError | undefined)[] = [];
     const closing = deferred();
@@ -301,7 +341,7 @@ describe('a custom transport', LIMIT, () => {
     assert.equal(replicator.status.activity, 'stopped');
   });
 
-  it('that is dropped by the other end is tried again, or not, as its reason says', async (context) => {
+  it('82. that is dropped by the other end is tried again, or not, as its reason says', async (context) => {
     for (const [error, expected] of [
       [passing, 'offline'],
       [lasting, 'stopped'],
@@ -331,7 +371,7 @@ describe('a custom transport', LIMIT, () => {
     }
   });
 
-  it('may carry several peers over one medium, each with a connection object of its own', async (context) => {
+  it('83. may carry several peers over one medium, each with a connection object of its own', async (context) => {
     const [hub, ...nodes] = await Promise.all(['hub', 'n0', 'n1', 'n2'].map((name) => openPeer(context, name)));
     assert.ok(hub);
     // One bus: every message says for whom it is, and all of them pass through one queue.
@@ -389,7 +429,7 @@ describe('a custom transport', LIMIT, () => {
     for (const node of nodes) assert.deepEqual(await contents(node.metrics), await contents(hub.metrics));
   });
 
-  it('is told apart by the uid of its endpoint: the same goes on, another begins anew', async (context) => {
+  it('84. is told apart by the uid of its endpoint: the same goes on, another begins anew', async (context) => {
     const { a, b } = await twoPeers(context);
     await fill(a.metrics, 100, 'a');
     const first = await sync(a, b, { type: 'push' });
@@ -402,7 +442,7 @@ describe('a custom transport', LIMIT, () => {
     assert.equal((await b.metrics.get('a7'))?.sequence, sequence, 'and nothing is sent');
   });
 
-  it('serves two clients of which one is closed, and then both', async (context) => {
+  it('75, 76. serves two clients of which one is closed, and then both', async (context) => {
     const { a, b } = await twoPeers(context);
     const hub = await openPeer(context, 'hub');
     const listener = new MessageEndpointListener({ collections: [hub.metrics], protocolType: 'messageStream' });
@@ -435,6 +475,88 @@ describe('a custom transport', LIMIT, () => {
       while (replicator.status.activity !== 'offline') await setImmediate();
       assert.equal(replicator.status.error?.number, 11_001);
       await replicator.stop();
+    }
+  });
+
+  it('85. that is slow carries a large blob whole, and small documents beside it', async (context) => {
+    const { a, b } = await twoPeers(context);
+    const content = seededRandom(85).bytes(5_000_000);
+    await a.metrics.save('photo', { picture: new Blob('image/jpeg', content) });
+    const clock = new VirtualClock();
+    let sent = 0;
+    const { replicator } = link(a, b, {
+      type: 'push',
+      continuous: true,
+      protocolType: 'byteStream',
+      clock,
+      around: (connection) =>
+        Object.assign(new Passing(connection), {
+          send: async (message: Message) => {
+            for (let at = 0; at < message.length; at += SLOW_PIECE) {
+              const piece = message.subarray(at, at + SLOW_PIECE);
+              const passed = deferred();
+              clock.setTimer((piece.length / SLOW_BYTES_PER_SECOND) * 1_000, () => passed.resolve());
+              await passed.promise;
+              sent += piece.length;
+              await connection.send(piece);
+            }
+          },
+        }),
+    });
+    const has = async (id: string): Promise<void> => {
+      let isThere = false;
+      void whenChanged(b.metrics, async () => (await b.metrics.get(id)) !== undefined).then(() => (isThere = true));
+      while (!isThere) await clock.advance(50);
+    };
+    replicator.start();
+    while (sent < 500_000) await clock.advance(50);
+    for (const id of ['small0', 'small1', 'small2']) {
+      await a.metrics.save(id, { while: 'the photo is on its way' });
+      await has(id);
+    }
+    assert.ok(sent < 2_000_000, `small documents arrived after ${sent} bytes`);
+    assert.equal(await b.metrics.get('photo'), undefined);
+    await has('photo');
+    const picture = (await b.metrics.get('photo'))?.body['picture'];
+    const received = await (await b.database.getBlob(picture))?.content();
+    assert.ok(received !== undefined && Buffer.from(received).equals(content));
+    assert.ok(clock.monotonic() >= 250_000, 'the link was faster than it should be');
+    await clock.runUntil(replicator.stop());
+  });
+
+  it('86. is told of by its listener from beginning to end, with its progress', async (context) => {
+    const hub = await openPeer(context, 'hub');
+    const nodes = await Promise.all(['n0', 'n1'].map((name) => openPeer(context, name)));
+    const listener = new MessageEndpointListener({ collections: [hub.metrics], protocolType: 'messageStream' });
+    const events = new Map<MessageEndpointConnection, ListenerEvents['connection'][]>();
+    let ended = 0;
+    const allEnded = deferred();
+    listener.on('connection', (event) => {
+      events.set(event.connection, [...(events.get(event.connection) ?? []), event]);
+      if (event.activity === 'stopped' && ++ended === nodes.length) allEnded.resolve();
+    });
+    for (const node of nodes) {
+      await fill(node.metrics, 300, node.name);
+      const target = new MessageEndpoint('hub', undefined, 'messageStream', {
+        createConnection: () => {
+          const pair = loopbackPair();
+          listener.accept(pair.b);
+          return pair.a;
+        },
+      });
+      const replicator = new Replicator({ collections: [node.metrics], target, type: 'push', continuous: true });
+      replicator.start();
+      await replicator.whenIdle();
+      await replicator.stop();
+    }
+    await allEnded.promise;
+    assert.equal(events.size, 2);
+    for (const told of events.values()) {
+      assert.match(told.map(({ activity }) => activity).join(' '), /^idle (?:busy idle )*(?:busy )?stopped$/);
+      assert.ok(told.some(({ activity }) => activity === 'busy'));
+      for (const { progress } of told) assert.ok(progress.completed <= progress.total, JSON.stringify(progress));
+      assert.deepEqual(told.at(-1)?.progress, { completed: 300, total: 300 });
+      assert.equal(told.at(-1)?.error, undefined);
     }
   });
 });

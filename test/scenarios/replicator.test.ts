@@ -14,6 +14,7 @@ import {
   type MessageEndpointConnection,
   type ReplicatorStatus,
 } from '../../src/index.js';
+import { URLEndpoint } from '../../transports/websocket/index.js';
 import { cleanup } from '../support/cleanup.js';
 import { memoryLogger } from '../support/memory-logger.js';
 import { contents, link, openPeer, sync, whenChanged, type AnyCollection } from '../support/peers.js';
@@ -33,7 +34,7 @@ async function fill(collection: AnyCollection, count: number, prefix = 'd'): Pro
 }
 
 describe('the configuration of a replicator', LIMIT, () => {
-  it('is checked as a whole, and names what is wrong', async (context) => {
+  it('87. is checked as a whole, and names what is wrong', async (context) => {
     const { a, b } = await twoPeers(context);
     const target = new LoopbackEndpoint(() => undefined, 'b');
     const right = { collections: [a.metrics], target };
@@ -62,9 +63,12 @@ describe('the configuration of a replicator', LIMIT, () => {
       );
     }
     assert.throws(() => new Replicator(right).start({ rest: true } as never), { code: 'OPTION_UNKNOWN' });
+    for (const url of ['http://host/db', 'blip://host/db', 'host/db', 'ws://host']) {
+      assert.throws(() => new URLEndpoint(url), { code: 'ARGUMENT_INVALID' }, url);
+    }
   });
 
-  it('is complete and fixed once it is made', async (context) => {
+  it('88. is complete and fixed once it is made', async (context) => {
     const { a } = await twoPeers(context);
     const target = new LoopbackEndpoint(() => undefined, 'b');
     const collections = [a.metrics];
@@ -76,6 +80,7 @@ describe('the configuration of a replicator', LIMIT, () => {
       [config.type, config.continuous, config.heartbeat, config.maxAttempts, config.maxAttemptWaitTime],
       ['pushAndPull', false, 300, 10, 300],
     );
+    assert.equal(config.enableAutoPurge, true);
     assert.deepEqual([config.collections.length, config.headers], [1, { X: '1' }]);
     assert.ok(Object.isFrozen(config));
     const endless = new Replicator({ collections: [a.metrics], target, continuous: true }).config;
@@ -87,7 +92,7 @@ describe('the configuration of a replicator', LIMIT, () => {
 });
 
 describe('the status of a replicator', LIMIT, () => {
-  it('goes its way from stopped to stopped, and never says that more is done than there is', async (context) => {
+  it('116. goes its way from stopped to stopped, and never says that more is done than there is', async (context) => {
     for (const continuous of [false, true]) {
       const { a, b } = await twoPeers(context);
       await fill(a.metrics, 700, 'a');
@@ -114,7 +119,7 @@ describe('the status of a replicator', LIMIT, () => {
     }
   });
 
-  it('is told to nobody who does not want it any more', async (context) => {
+  it('117. is told to nobody who does not want it any more', async (context) => {
     const { a, b } = await twoPeers(context);
     const { replicator } = link(a, b, {});
     const seen: string[] = [];
@@ -234,7 +239,7 @@ describe('starting and stopping a replicator', LIMIT, () => {
     assert.deepEqual(await contents(a.metrics), await contents(b.metrics));
   });
 
-  it('is done by the database when that closes, whatever it is at', async (context) => {
+  it('114. is done by the database when that closes, whatever it is at', async (context) => {
     for (const what of ['connecting', 'offline', 'busy', 'idle'] as const) {
       const { a, b } = await twoPeers(context);
       await fill(a.metrics, 1_000);
@@ -268,7 +273,7 @@ describe('starting and stopping a replicator', LIMIT, () => {
 });
 
 describe('a replicator that cannot reach its peer', LIMIT, () => {
-  it('waits longer and longer, up to what it may, and comes back by itself', async (context) => {
+  it('106. waits longer and longer, up to what it may, and comes back by itself', async (context) => {
     const { a, b } = await twoPeers(context);
     const clock = new VirtualClock();
     let isUp = false;
@@ -335,7 +340,7 @@ describe('a replicator that cannot reach its peer', LIMIT, () => {
     );
   });
 
-  it('stops for good for reasons that will not pass, even if it is continuous', async (context) => {
+  it('115. stops for good for reasons that will not pass, even if it is continuous', async (context) => {
     const { a, b } = await twoPeers(context);
     for (const code of [
       'AUTHENTICATION_FAILED',
@@ -378,7 +383,7 @@ describe('a replicator that cannot reach its peer', LIMIT, () => {
 });
 
 describe('what a replication is about', LIMIT, () => {
-  it('can be many documents at a steady rate, of which none is lost', async (context) => {
+  it('94. can be many documents at a steady rate, of which none is lost', async (context) => {
     const { a, b } = await twoPeers(context);
     const { replicator } = link(a, b, { type: 'push', continuous: true });
     replicator.start();
@@ -390,7 +395,7 @@ describe('what a replication is about', LIMIT, () => {
     await replicator.stop();
   });
 
-  it('can be several collections, each with its own account', async (context) => {
+  it('118. can be several collections, each with its own account', async (context) => {
     const { a, b } = await twoPeers(context);
     const names = ['alarms', 'routes', 'logs'];
     const [mine, its] = [a, b].map(({ database }) => names.map((name) => database.collection(name) as AnyCollection));
@@ -418,7 +423,7 @@ describe('what a replication is about', LIMIT, () => {
     assert.equal(await mine[0]?.count(), 15);
   });
 
-  it('is kept apart for each remote', async (context) => {
+  it('119. is kept apart for each remote', async (context) => {
     const { a, b } = await twoPeers(context);
     const c = await openPeer(context, 'c');
     await fill(a.metrics, 50);
@@ -433,7 +438,7 @@ describe('what a replication is about', LIMIT, () => {
     assert.deepEqual(await contents(c.metrics), await contents(b.metrics));
   });
 
-  it('begins anew with a peer that was erased, though an equal one is in its place', async (context) => {
+  it('120. begins anew with a peer that was erased, though an equal one is in its place', async (context) => {
     const { a, b } = await twoPeers(context);
     await fill(a.metrics, 50);
     await fill(b.metrics, 50, 'b');

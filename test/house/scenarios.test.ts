@@ -1,0 +1,89 @@
+/**
+ * The acceptance scenarios of replication are tests whose titles begin with their numbers (`'90. pushes once'`,
+ * `'69, 71, 73. recovers …'`, `'63–66. carries …'`), or are listed in test/README.md with the reason why there is none.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readSources } from './sources.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** By chapter: listeners, custom transports, replicators, events and filters, conflicts, delta sync, expiration. */
+const SCENARIOS = numbersOf('1–12, 23, 24, 31–38, 40–42, 44–48, 63–86, 87–123, 124–142, 143–173, 174–185, 186–202');
+
+/** Without them a user would not call it replication: no reason is good enough. */
+const INDISPENSABLE = numbersOf(
+  '31, 35, 36, 40, 63, 68, 69, 70, 75, 83, 90, 91, 95, 101, 107, 109, 112, 124, 129, 135, 143, 146, 152, 167, 173, 174, 194, 198',
+);
+
+/** About certificates and identities: what `test/websocket` and `test/security` are about, without numbers. */
+const OF_TLS = numbersOf('13–22, 25–30, 39, 43, 49–62');
+
+const tested = new Set(
+  [...readSources(root, ['test'])]
+    .filter(([path]) => path.endsWith('.test.ts') && path !== 'test/house/scenarios.test.ts')
+    .flatMap(([, text]) => titledNumbers(text)),
+);
+const excused = new Map(
+  excuses(readFileSync(`${root}test/README.md`, 'utf8')).map(([number, reason]) => [number, reason]),
+);
+
+test('every scenario has a test, or a reason why it has none', () => {
+  const missing = SCENARIOS.filter((number) => !tested.has(number) && !excused.has(number));
+  assert.ok(missing.length === 0, `no test has these numbers in its title: ${missing.join(', ')}`);
+});
+
+test('the indispensable scenarios have a test', () => {
+  const missing = INDISPENSABLE.filter((number) => !tested.has(number));
+  assert.ok(missing.length === 0, `no test has these numbers in its title: ${missing.join(', ')}`);
+});
+
+test('reasons are given for scenarios that exist and have no test', () => {
+  for (const [number, reason] of excused) {
+    assert.ok(SCENARIOS.includes(number), `there is no scenario ${number}`);
+    assert.ok(!tested.has(number), `scenario ${number} has a test: take it out of test/README.md`);
+    assert.ok(reason.length >= 20, `why does scenario ${number} have no test?`);
+  }
+});
+
+test('numbers in titles are those of scenarios', () => {
+  const unknown = [...tested].filter((number) => !SCENARIOS.includes(number) && !OF_TLS.includes(number));
+  assert.deepEqual(unknown, []);
+});
+
+test('reads titles and reasons as they are written', () => {
+  const text = [
+    `it('90. pushes', run); test("69, 71. x", run); describe(\`1–3. \${x}\`, run);`,
+    `it(\n'7. y', run); it.skip('8. z', run); it('5,000 documents', run); it('12 of 13. no', run);`,
+  ].join('\n');
+  assert.deepEqual(titledNumbers(text), [90, 69, 71, 1, 2, 3, 7]);
+  const table =
+    '## Scenarios that have no test\n\n| number | why |\n|---|---|\n| 4, 6 | no such thing |\n\n## Next\n| 5 | no |';
+  assert.deepEqual(excuses(table), [
+    [4, 'no such thing'],
+    [6, 'no such thing'],
+  ]);
+});
+
+/** What is skipped does not count. */
+function titledNumbers(text: string): number[] {
+  const titles = text.matchAll(/\b(?:it|test|describe)\(\s*['"`](\d+(?:(?:, |–)\d+)*)\. /g);
+  return [...titles].flatMap(([, numbers = '']) => numbersOf(numbers));
+}
+
+function excuses(readme: string): [number, string][] {
+  const section = readme.split('\n## ').find((part) => /^(?:## )?Scenarios that have no test/.test(part)) ?? '';
+  return [...section.matchAll(/^\| ([\d, –]+) \| (.+) \|$/gm)].flatMap(([, numbers = '', reason = '']) =>
+    numbersOf(numbers).map((number): [number, string] => [number, reason.trim()]),
+  );
+}
+
+/** `1–3, 5` is 1, 2, 3 and 5. */
+function numbersOf(text: string): number[] {
+  return text.split(', ').flatMap((part) => {
+    const [first = 0, last = first] = part.split('–').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}

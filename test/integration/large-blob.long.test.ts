@@ -1,0 +1,3 @@
+import { testLargeBlob } from '../support/large-blob.js';
+
+testLargeBlob(1_024, 1_800_000);
