@@ -1,7 +1,7 @@
 /**
  * Settles the conflicts that a session has pulled from one collection (features of Couchbase Lite: conflict resolvers). The
- * resolver of the application runs outside of all writes, for several documents at a time; it may take its time, and it may
- * never answer: that holds up nothing but its document, and the end of the session not at all.
+ * resolver of the application runs outside of all writes, for several documents at a time, and may take its time. One that
+ * never answers keeps its session busy and takes one of a few places; it does not keep the session from being stopped.
  *
  * Invariant: a conflict stays in the database until its outcome is committed, so whatever ends here is found at the next start.
  */

@@ -7,7 +7,7 @@ import { bodyOf, type ReplicationStore } from '../database/index.js';
 import { HawserError } from '../errors.js';
 import { generationOf } from '../revision/index.js';
 import type { Holding } from './holding.js';
-import type { RevHeader } from './incoming-rev.js';
+import { MAX_RECEIVED_DEPTH, type RevHeader } from './incoming-rev.js';
 import { withLegacyAttachments } from './legacy-attachments.js';
 import { MAX_DELTAS_APPLIED, MAX_INSERT_BACKLOG } from './tuning.js';
 import { Window } from './window.js';
@@ -39,7 +39,7 @@ export class DeltaReceiver {
       }
       // Towards a peer that repeats blobs in `_attachments` the base has them as well.
       const old = delta.includes('_attachments') ? withLegacyAttachments(base, generationOf(source)) : base;
-      const body = applyDelta(old, delta);
+      const body = applyDelta(old, delta, { maxDepth: MAX_RECEIVED_DEPTH });
       await this.#made.enter(body.length);
       holding.add(() => this.#made.leave(body.length));
       return body;

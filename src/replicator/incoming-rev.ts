@@ -125,4 +125,4 @@ const FAULTS: ReadonlySet<string> = new Set([
  * Objects and arrays inside each other that are taken from a peer. More than may be saved here (`MAX_DOCUMENT_DEPTH`): a
  * core takes 101 and refuses 150 (0.4.8), and what it holds must not be lost here.
  */
-const MAX_RECEIVED_DEPTH = 149;
+export const MAX_RECEIVED_DEPTH = 149;

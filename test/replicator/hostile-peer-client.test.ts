@@ -213,7 +213,8 @@ describe('a rev that an active peer sends', LIMIT, () => {
     }
     await Promise.all(all);
     assert.equal(new Set(order).size, 3);
-    assert.ok(order.indexOf('large ok') > order.lastIndexOf('proposal ok'), order.join());
+    // How many pass it depends on the disk; that any does shows that they need not wait for it.
+    assert.ok(order.indexOf('large ok') > order.indexOf('proposal ok'), order.join());
     assert.equal((await served.peer.metrics.get('large'))?.body.text, text);
   });
 
