@@ -1,9 +1,10 @@
 /** The public door of hawser: re-exports only. Transports have doors of their own: `hawser/websocket` and others. */
 export * from './errors.js';
-// `checkInteger`, `checkOptions` and `deferred` are for authors of transports.
+// `checkInteger`, `checkOptions`, `checkSeconds` and `deferred` are for authors of transports.
 export {
   checkInteger,
   checkOptions,
+  checkSeconds,
   consoleLogger,
   deferred,
   seededRandom,

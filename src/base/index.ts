@@ -16,12 +16,10 @@ export {
   CLOSE_BRACE,
   CLOSE_BRACKET,
   COMMA,
+  isNumberStart,
   JsonCursor,
-  MINUS,
-  NINE,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
-  ZERO,
 } from './json-cursor.js';
 export { canonicalNumber } from './json-number.js';

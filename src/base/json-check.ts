@@ -4,15 +4,13 @@
  * revision.
  */
 import {
+  isNumberStart,
   CLOSE_BRACE,
   CLOSE_BRACKET,
   COMMA,
-  MINUS,
-  NINE,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
-  ZERO,
   JsonCursor,
 } from './json-cursor.js';
 
@@ -151,7 +149,7 @@ class BodyCheck {
     const cursor = this.#cursor;
     const unit = cursor.next();
     if (unit === QUOTE) cursor.string();
-    else if (unit === MINUS || (unit >= ZERO && unit <= NINE)) cursor.number();
+    else if (isNumberStart(unit)) cursor.number();
     else if (unit === OPEN_BRACE) this.#object(depth + 1);
     else if (unit === OPEN_BRACKET) this.#array(depth + 1);
     else cursor.word();

@@ -209,3 +209,8 @@ const WORDS = ['true', 'false', 'null'] as const;
 const HALF_PAIR = 'half of a surrogate pair';
 /** A number of this many characters without an exponent is below 10^308. */
 const MAX_PLAIN_DIGITS = 308;
+
+/** Whether a number begins with this code unit. */
+export function isNumberStart(unit: number): boolean {
+  return unit === MINUS || (unit >= ZERO && unit <= NINE);
+}

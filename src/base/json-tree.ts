@@ -3,15 +3,13 @@
  * exhaust that of the program.
  */
 import {
+  isNumberStart,
   CLOSE_BRACE,
   CLOSE_BRACKET,
   COMMA,
-  MINUS,
-  NINE,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
-  ZERO,
   type JsonCursor,
 } from './json-cursor.js';
 
@@ -85,7 +83,7 @@ function readScalar<V>(cursor: JsonCursor, unit: number, make: TreeMaker<V>): V 
     cursor.string();
     return make.string(cursor.unquote(start + 1, cursor.at - 1, cursor.escaped));
   }
-  if (unit === MINUS || (unit >= ZERO && unit <= NINE)) {
+  if (isNumberStart(unit)) {
     cursor.number();
     return make.number(cursor.text.slice(start, cursor.at), cursor.integer);
   }

@@ -29,3 +29,18 @@ export function checkInteger(
   }
   return value;
 }
+
+/**
+ * The number of seconds given, 0 where none is. Throws `ARGUMENT_INVALID` for a negative one, for what is no number, and for
+ * more than a timer can hold, which is a little over three weeks.
+ */
+export function checkSeconds(where: string, value: number | undefined): number {
+  if (value === undefined) return 0;
+  if (typeof value !== 'number' || !(value >= 0) || value > MAX_SECONDS) {
+    const message = `${where} must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(value)}`;
+    throw new HawserError('ARGUMENT_INVALID', message);
+  }
+  return value;
+}
+
+const MAX_SECONDS = 2_000_000;

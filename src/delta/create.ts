@@ -1,14 +1,5 @@
 /** Makes the delta between two bodies, by the rules of a Couchbase Lite core (specification 7.3). */
-import {
-  canonicalNumber,
-  MAX_DOCUMENT_DEPTH,
-  MINUS,
-  NINE,
-  OPEN_BRACE,
-  OPEN_BRACKET,
-  QUOTE,
-  ZERO,
-} from '../base/index.js';
+import { isNumberStart, canonicalNumber, MAX_DOCUMENT_DEPTH, OPEN_BRACE, OPEN_BRACKET, QUOTE } from '../base/index.js';
 import { JsonTape } from './json-tape.js';
 import { textOps, type DiffBudget } from './text-diff.js';
 
@@ -44,7 +35,7 @@ class Comparison {
     if (oldText === newText) return undefined;
     const oldUnit = this.#old.unit(oldEntry);
     const newUnit = this.#new.unit(newEntry);
-    if (isNumber(oldUnit) && isNumber(newUnit) && sameNumber(oldText, newText)) return undefined;
+    if (isNumberStart(oldUnit) && isNumberStart(newUnit) && sameNumber(oldText, newText)) return undefined;
     if (oldUnit === newUnit) {
       if (newUnit === QUOTE) return this.#string(oldEntry, newEntry);
       if (newUnit === OPEN_BRACE && level <= MAX_DOCUMENT_DEPTH) return this.#object(oldEntry, newEntry, level);
@@ -144,10 +135,6 @@ function replacement(tape: JsonTape, entry: number): string {
   const text = tape.slice(entry);
   const unit = tape.unit(entry);
   return unit === OPEN_BRACE || unit === OPEN_BRACKET ? `[${text}]` : text;
-}
-
-function isNumber(unit: number): boolean {
-  return unit === MINUS || (unit >= ZERO && unit <= NINE);
 }
 
 function sameNumber(a: string, b: string): boolean {

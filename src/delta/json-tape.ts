@@ -4,16 +4,14 @@
  * body that a peer made of ten million small ones.
  */
 import {
+  isNumberStart,
   CLOSE_BRACE,
   CLOSE_BRACKET,
   COMMA,
   JsonCursor,
-  MINUS,
-  NINE,
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
-  ZERO,
 } from '../base/index.js';
 
 /**
@@ -136,7 +134,7 @@ export class JsonTape {
 function passScalar(cursor: JsonCursor, unit: number): void {
   if (unit === QUOTE) {
     cursor.string();
-  } else if (unit === MINUS || (unit >= ZERO && unit <= NINE)) {
+  } else if (isNumberStart(unit)) {
     // Not the cursor's own: a number beyond the range of a double is refused where a body is stored, here it is only moved.
     NUMBER.lastIndex = cursor.at;
     if (!NUMBER.test(cursor.text)) cursor.unexpected(cursor.at + 1);

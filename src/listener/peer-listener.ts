@@ -4,11 +4,25 @@
  *
  * It opens no socket and knows no medium.
  */
-import { checkInteger, checkOptions, Emitter, type Clock, type Logger, type Unsubscribe } from '../base/index.js';
+import {
+  checkInteger,
+  checkOptions,
+  checkSeconds,
+  Emitter,
+  type Clock,
+  type Logger,
+  type Unsubscribe,
+} from '../base/index.js';
 import { ReplicationStore, type Collection, type Database } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
-import { HawserError, isHawserError } from '../errors.js';
-import { checkCollections, PassiveSession, PROTOCOLS, type DocumentProblem } from '../replicator/index.js';
+import { HawserError } from '../errors.js';
+import {
+  asHawserError,
+  checkCollections,
+  PassiveSession,
+  PROTOCOLS,
+  type DocumentProblem,
+} from '../replicator/index.js';
 import type { ListenerAuthenticator } from '../security/index.js';
 
 export interface PeerListenerOptions {
@@ -238,29 +252,21 @@ export class PeerListener {
   }
 
   #report(error: unknown): void {
-    const known = isHawserError(error)
-      ? error
-      : new HawserError('REPLICATION_PROTOCOL_ERROR', error instanceof Error ? error.message : String(error), {
-          cause: error,
-        });
+    const known = asHawserError(error);
     this.logger.log('error', 'listener', `${known.code}: ${known.message}`);
     this.#emitter.emit('error', known);
   }
 }
 
 /** What a wrong kind of value would quietly switch on. */
-function checkKinds({ readOnly, enableDeltaSync, heartbeat = 0 }: PeerListenerOptions): void {
+function checkKinds({ readOnly, enableDeltaSync, heartbeat }: PeerListenerOptions): void {
   for (const [name, value] of Object.entries({ readOnly, enableDeltaSync })) {
     if (value === undefined || typeof value === 'boolean') continue;
     throw new HawserError('ARGUMENT_INVALID', `listener: ${name} must be true or false`);
   }
-  if (typeof heartbeat === 'number' && heartbeat >= 0 && heartbeat <= MAX_SECONDS) return;
-  const message = `listener: heartbeat must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(heartbeat)}`;
-  throw new HawserError('ARGUMENT_INVALID', message);
+  checkSeconds('listener: heartbeat', heartbeat);
 }
 
-/** A little over three weeks: what a timer can hold. */
-const MAX_SECONDS = 2_000_000;
 /** A little more than the 300 s of a client. */
 const DEFAULT_HEARTBEAT = 330;
 

@@ -10,7 +10,7 @@ import { HawserError, isHawserError } from '../errors.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import type { MessageChannel } from './message-channel.js';
 import { isTransientReply, remoteErrorToHawser } from './remote-errors.js';
-import { MAX_BLOB_FETCHES, MAX_BYTES_AWAITING_BLOBS } from './tuning.js';
+import { MAX_BLOB_FETCHES, MAX_BYTES_AWAITING_BLOBS, WAITING_REV_COST } from './tuning.js';
 import { Window } from './window.js';
 
 export interface BlobFetcherOptions {
@@ -58,11 +58,11 @@ export class BlobFetcher {
       const message = `document "${documentID}" cannot wait for its blobs: ${this.#waitingBytes} bytes of others do`;
       throw new HawserError('REPLICATION_BACKLOG_FULL', message);
     }
-    this.#waitingBytes += size + ENTRY_COST;
+    this.#waitingBytes += size + WAITING_REV_COST;
     try {
       for (const reference of references) await this.#provide(documentID, collection, reference, options);
     } finally {
-      this.#waitingBytes -= size + ENTRY_COST;
+      this.#waitingBytes -= size + WAITING_REV_COST;
     }
   }
 
@@ -173,5 +173,3 @@ function asFetchError(error: unknown, digest: string): HawserError {
 
 /** Bytes: the protocol has none longer (specification 8.5). */
 const MAX_BLOB_BYTES = 2 ** 32 - 1;
-/** About what a waiting revision costs beside its body. */
-const ENTRY_COST = 500;

@@ -6,3 +6,4 @@ export { checkCollections, type ReplicatorConfiguration, type ReplicatorOptions 
 export type { DocumentReplication, ReplicatedDocument } from './document-events.js';
 export type { DocumentProblem } from './session-events.js';
 export type { CollectionConfiguration, DocumentFlags, ReplicationFilter } from './collection-configuration.js';
+export { asHawserError } from './session-end.js';

@@ -1,17 +1,17 @@
 /** Counts what was received and is not committed yet, and stops the reading of the connection above a limit. */
 import { deferred, type Deferred } from '../base/index.js';
-import { MAX_INSERT_BACKLOG } from './tuning.js';
+import { MAX_INSERT_BACKLOG, WAITING_REV_COST } from './tuning.js';
 
 export class InsertBacklog {
   #bytes = 0;
   #gate: Deferred<void> | undefined;
 
   add(bytes: number): void {
-    this.#bytes += bytes + ENTRY_COST;
+    this.#bytes += bytes + WAITING_REV_COST;
   }
 
   remove(bytes: number): void {
-    this.#bytes -= bytes + ENTRY_COST;
+    this.#bytes -= bytes + WAITING_REV_COST;
     if (this.#gate !== undefined && this.#bytes <= MAX_INSERT_BACKLOG / 2) {
       this.#gate.resolve();
       this.#gate = undefined;
@@ -25,6 +25,3 @@ export class InsertBacklog {
     return this.#gate.promise;
   }
 }
-
-/** About what a waiting revision costs beside its body. */
-const ENTRY_COST = 500;

@@ -1,6 +1,6 @@
 /** How a replicator is configured: checked once, copied, and complete from then on. */
 import { X509Certificate } from 'node:crypto';
-import { checkOptions, systemRandom, type Clock, type Logger, type RandomSource } from '../base/index.js';
+import { checkOptions, checkSeconds, systemRandom, type Clock, type Logger, type RandomSource } from '../base/index.js';
 import { Collection, type Database } from '../database/index.js';
 import type { Endpoint } from '../endpoint/index.js';
 import { HawserError } from '../errors.js';
@@ -98,9 +98,9 @@ export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
     pinnedServerCertificate: options.pinnedServerCertificate,
     acceptOnlySelfSignedServerCertificate: options.acceptOnlySelfSignedServerCertificate ?? false,
     // 0 stands for the default, as in Couchbase Lite.
-    heartbeat: seconds('heartbeat', options.heartbeat) || 300,
+    heartbeat: checkSeconds('Replicator: heartbeat', options.heartbeat) || 300,
     maxAttempts: count('maxAttempts', options.maxAttempts) || (continuous ? Number.POSITIVE_INFINITY : 10),
-    maxAttemptWaitTime: seconds('maxAttemptWaitTime', options.maxAttemptWaitTime) || 300,
+    maxAttemptWaitTime: checkSeconds('Replicator: maxAttemptWaitTime', options.maxAttemptWaitTime) || 300,
     logger: options.logger ?? database.logger,
     clock: options.clock ?? database.clock,
     random: options.random ?? systemRandom,
@@ -149,17 +149,6 @@ function checkTransportOptions(options: ReplicatorOptions): void {
   check(headers === undefined || areTexts, 'headers must be an object of texts');
 }
 
-function seconds(name: string, value: number | undefined): number {
-  if (value === undefined) return 0;
-  if (typeof value !== 'number' || !(value >= 0) || value > MAX_SECONDS) {
-    throw new HawserError(
-      'ARGUMENT_INVALID',
-      `Replicator: ${name} must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(value)}`,
-    );
-  }
-  return value;
-}
-
 function count(name: string, value: number | undefined): number {
   if (value === undefined) return 0;
   if (!Number.isInteger(value) || value < 0) {
@@ -170,9 +159,6 @@ function count(name: string, value: number | undefined): number {
   }
   return value;
 }
-
-/** A little over three weeks: what a timer can hold. */
-const MAX_SECONDS = 2_000_000;
 
 const KNOWN: readonly string[] = [
   'collections',

@@ -9,7 +9,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { ReplicationStore } from '../database/index.js';
 import type { ConnectOptions } from '../endpoint/index.js';
-import { HawserError, isHawserError } from '../errors.js';
+import type { HawserError } from '../errors.js';
 import { ActiveSession } from './active-session.js';
 import type { CollectionRules } from './collection-configuration.js';
 import type { ReplicatorConfiguration } from './replicator-options.js';
@@ -17,6 +17,7 @@ import { NO_PROGRESS, type StatusBoard } from './replicator-status.js';
 import { RetryPause } from './retry-pause.js';
 import { retryDelayMs, shouldRetry, type RetryLimits } from './retry-policy.js';
 import type { SequenceSet } from './sequence-set.js';
+import { asHawserError } from './session-end.js';
 import type { DocumentOutcome } from './session-events.js';
 
 export interface ReplicatorRunOptions {
@@ -205,9 +206,3 @@ export class ReplicatorRun {
 export const PROTOCOLS: readonly string[] = ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'];
 
 const CONNECT_TIMEOUT_MS = 15_000;
-
-function asHawserError(error: unknown): HawserError {
-  if (isHawserError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new HawserError('REPLICATION_PROTOCOL_ERROR', message, { cause: error });
-}

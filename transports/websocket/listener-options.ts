@@ -2,6 +2,7 @@
 import {
   checkInteger,
   checkOptions,
+  checkSeconds,
   HawserError,
   type Clock,
   type ListenerAuthenticator,
@@ -69,9 +70,7 @@ export function checkListenerOptions(options: URLEndpointListenerOptions): void 
   };
   checkInteger('URLEndpointListener: port', options.port ?? 0, 0, 65_535);
   for (const name of ['heartbeat', 'handshakeTimeout'] as const) {
-    const value: unknown = options[name] ?? 0;
-    const holds = typeof value === 'number' && value >= 0 && value <= MAX_SECONDS;
-    check(holds, `${name} must be a number of seconds from 0 to ${MAX_SECONDS}, not ${String(value)}`);
+    checkSeconds(`URLEndpointListener: ${name}`, options[name] ?? 0);
   }
   for (const [name, value] of Object.entries({ disableTLS, readOnly, enableDeltaSync })) {
     check(value === undefined || typeof value === 'boolean', `${name} must be true or false`);
@@ -114,5 +113,3 @@ const KNOWN_OPTIONS = [
 const DEFAULT_HEARTBEAT = 330;
 /** What a Couchbase Lite client allows for the same (specification 1.6). */
 const DEFAULT_HANDSHAKE_TIMEOUT = 15;
-/** A little over three weeks: what a timer can hold. */
-const MAX_SECONDS = 2_000_000;
