@@ -276,14 +276,62 @@ export const ERRORS = {
     5006,
     'The two ends could not agree on TLS: is one of them speaking plain text?',
   ),
+  TLS_CERTIFICATE_CHANGED: kind(
+    'Network',
+    5011,
+    'The server shows another certificate than before: forget the old one only if you know that it was changed on purpose.',
+  ),
+  TLS_CLIENT_CERTIFICATE_REQUIRED: kind(
+    'Network',
+    5006,
+    'The listener asks for a certificate: give the replicator a ClientCertificateAuthenticator.',
+  ),
+  TLS_CLIENT_CERTIFICATE_REJECTED: kind(
+    'Network',
+    5010,
+    'The listener does not accept this certificate: show one that it trusts, or add the issuer to its roots.',
+  ),
+  TRUST_FILE_INVALID: kind(
+    'CouchbaseLite',
+    15,
+    'Restore the file from a copy, or delete it: every server is then met for the first time again.',
+  ),
+  TRUST_FILE_FULL: kind('Hawser', 5, 'Forget servers that are not used any more, or keep them in several files.'),
   IDENTITY_INVALID: kind('CouchbaseLite', 22, 'The key and certificate cannot be read or do not belong together.'),
   IDENTITY_FILE_UNSAFE: kind(
     'CouchbaseLite',
     22,
     'Others can read the private key: chmod 600 the file, or delete it to get a new identity.',
   ),
+  IDENTITY_ATTRIBUTE_INVALID: kind('CouchbaseLite', 22, 'Correct the attribute that the message names.'),
+  IDENTITY_LABEL_INVALID: kind('CouchbaseLite', 22, 'Use a text of 1 to 64 bytes of UTF-8 as the label.'),
+  IDENTITY_EXISTS: kind('CouchbaseLite', 22, 'Choose another label, or delete the identity that has this one.'),
+  IDENTITY_PASSWORD_WRONG: kind('CouchbaseLite', 22, 'The password or passphrase does not open the private key.'),
+  IDENTITY_UNSUITABLE: kind(
+    'CouchbaseLite',
+    22,
+    'The certificate was not issued for this use: make one with serverAuth for a listener, with clientAuth for a client.',
+  ),
 
   // Listeners
+  AUTHENTICATION_DELAYED: kind(
+    'WebSocket',
+    10429,
+    'Too many log-ins failed: the next is looked at after a while; a replicator tries again by itself.',
+    true,
+  ),
+  AUTHORIZATION_FAILED: kind(
+    'CouchbaseLite',
+    10,
+    'Correct the authorize callback of the listener, or what it asks: until then nobody is let in.',
+    true,
+  ),
+  LISTENER_BUSY: kind(
+    'WebSocket',
+    10503,
+    'A limit of the listener is reached: raise it, or find out who connects.',
+    true,
+  ),
   LISTENER_PORT_IN_USE: kind(
     'POSIX',
     98,

@@ -2,6 +2,8 @@ export * from './bytes.js';
 export * from './clock.js';
 export * from './deferred.js';
 export * from './emitter.js';
+export * from './fingerprint.js';
+export * from './hidden.js';
 export * from './logger.js';
 export * from './options.js';
 export * from './random.js';

@@ -1,132 +1,141 @@
 /**
- * Builds X.509 v3 certificates for EC P-256 keys (RFC 5280).
+ * Builds X.509 v3 certificates (RFC 5280) for EC and RSA keys, signed by either.
  *
  * Node can read certificates but not make them. node-forge writes the ASN.1 and knows nothing of EC, so the public key
- * goes in as Node exports it and the signature comes from Node. node-forge is loaded by the first call only: it costs
- * a device that has its certificate already neither time nor memory.
+ * goes in as Node exports it and the signature comes from Node.
  */
-import { createPublicKey, sign, X509Certificate, type KeyObject } from 'node:crypto';
-import { isIP, isIPv4 } from 'node:net';
-import type { asn1 as Asn1Functions } from 'node-forge';
+import { createHash, sign, X509Certificate, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
 import { systemRandom } from '../base/index.js';
+import { HawserError } from '../errors.js';
+import { asn1Writer, type Asn1Value, type Asn1Writer } from './asn1-writer.js';
+import { children, octetsOf, oidOf, readDer, sequenceOf, TAG, type DerValue } from './der-reader.js';
+import { nameValue, type NameAttributes } from './distinguished-name.js';
+import { EXTENDED_KEY_USAGES, type KeyUse } from './key-usage.js';
+import { altNamesValue, type AltNames } from './subject-alt-names.js';
 
 export interface CertificateOptions {
-  readonly commonName: string;
-  /** The EC P-256 key whose certificate is made. Signs it too, unless `issuer` is given. */
-  readonly privateKey: KeyObject;
+  /** Checked already. */
+  readonly subject: NameAttributes & AltNames;
+  readonly publicKey: KeyObject;
   readonly validFrom: Date;
   readonly validTo: Date;
-  /** Host names and IP addresses the certificate is good for. */
-  readonly altNames?: readonly string[];
+  /** What it may be used for: with none everything, for its owner and, if it is an authority's, for all that it issues. */
+  readonly keyUsages: readonly KeyUse[];
   /** Whether it may issue others. @default false */
   readonly ca?: boolean;
-  /** Who signs. @default the key itself: a self-signed certificate */
-  readonly issuer?: { readonly certificate: X509Certificate; readonly privateKey: KeyObject };
+  /** Who signs. Without a certificate the key is the one that belongs to `publicKey`: self-signed. */
+  readonly issuer: { readonly privateKey: KeyObject; readonly certificate?: X509Certificate };
 }
 
+/** @throws `IDENTITY_UNSUITABLE` if the issuer's key is of a kind that cannot sign certificates here */
 export async function buildCertificate(options: CertificateOptions): Promise<X509Certificate> {
-  const { asn1 } = (await import('node-forge')).default;
-  const { der, sequence, explicit, integer, oid, time, octets, bits, boolean, nameOf, rawField } = writer(asn1);
-  const { issuer, ca = false, altNames = [] } = options;
-  const name = nameOf(options.commonName);
+  const { subject, publicKey, keyUsages, ca = false, issuer } = options;
+  const { digest, algorithm: id, parameters } = signatureOf(issuer.privateKey);
+  const write = await asn1Writer();
+  const { der, sequence, oid, integer, octets, bits, boolean, explicit, time, encoded } = write;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  const name = nameValue(write, subject);
+  const altNames = altNamesValue(write, subject);
+  const authorityId = issuer.certificate === undefined ? keyId(spki) : subjectKeyId(issuer.certificate);
 
+  const extension = (extensionId: string, value: Asn1Value, critical = false): Asn1Value =>
+    sequence(oid(extensionId), ...(critical ? [boolean(true)] : []), octets(der(value)));
   const extensions = [
     extension(BASIC_CONSTRAINTS, sequence(...(ca ? [boolean(true)] : [])), true),
-    // keyCertSign and cRLSign for an issuer, digitalSignature for the rest: EC keys sign, they do not encipher.
-    extension(KEY_USAGE, ca ? bits('\x06', 1) : bits('\x80', 7), true),
-    ...(ca ? [] : [extension(EXTENDED_KEY_USAGE, sequence(oid(SERVER_AUTH)), false)]),
-    ...(altNames.length === 0 ? [] : [extension(SUBJECT_ALT_NAME, sequence(...altNames.map(altName)), false)]),
+    extension(KEY_USAGE, keyUsageBits(write, ca, publicKey), true),
+    ...(keyUsages.length === 0
+      ? []
+      : [extension(EXTENDED_KEY_USAGE, sequence(...keyUsages.map((use) => oid(EXTENDED_KEY_USAGES[use]))))]),
+    // Strict readers want both; the issuer's is taken from its certificate, for it may have been made by another rule.
+    extension(SUBJECT_KEY_ID, octets(keyId(spki))),
+    ...(authorityId === undefined ? [] : [extension(AUTHORITY_KEY_ID, sequence(write.implicit(0, authorityId)))]),
+    ...(altNames === undefined ? [] : [extension(SUBJECT_ALT_NAME, altNames)]),
   ];
-  const algorithm = sequence(oid(ECDSA_WITH_SHA256));
-  const publicKey = createPublicKey(options.privateKey).export({ format: 'der', type: 'spki' });
+  const algorithm = sequence(oid(id), ...(parameters === 'null' ? [encoded(Buffer.of(0x05, 0))] : []));
   const body = sequence(
-    explicit(0, integer('\x02')),
+    explicit(0, integer(2)), // v3
     integer(randomSerial()),
     algorithm,
-    issuer === undefined ? name : rawField(issuer.certificate.raw, SUBJECT_FIELD),
+    issuer.certificate === undefined ? name : encoded(tbsFields(issuer.certificate).subject.raw),
     sequence(time(options.validFrom), time(options.validTo)),
     name,
-    asn1.fromDer(publicKey.toString('latin1')),
+    encoded(spki),
     explicit(3, sequence(...extensions)),
   );
-  const signature = sign('sha256', der(body), issuer?.privateKey ?? options.privateKey);
-  return new X509Certificate(der(sequence(body, algorithm, bits(signature.toString('latin1'), 0))));
-
-  function extension(id: string, value: Asn1Functions.Asn1, critical: boolean): Asn1Functions.Asn1 {
-    return sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(der(value).toString('latin1')));
-  }
-
-  function altName(text: string): Asn1Functions.Asn1 {
-    const context = asn1.Class.CONTEXT_SPECIFIC;
-    return isIP(text) === 0
-      ? asn1.create(context, 2, false, text)
-      : asn1.create(context, 7, false, addressBytes(text).toString('latin1'));
-  }
+  const signature = await promisify(sign)(digest, der(body), issuer.privateKey);
+  return new X509Certificate(der(sequence(body, algorithm, bits(signature))));
 }
 
-/** The few ASN.1 values a certificate is made of. Bytes are binary strings, as node-forge wants them. */
-function writer(asn1: typeof Asn1Functions) {
-  type Value = Asn1Functions.Asn1;
-  const { UNIVERSAL, CONTEXT_SPECIFIC } = asn1.Class;
-  const { Type } = asn1;
-  const sequence = (...values: Value[]): Value => asn1.create(UNIVERSAL, Type.SEQUENCE, true, values);
-  const oid = (id: string): Value => asn1.create(UNIVERSAL, Type.OID, false, asn1.oidToDer(id).getBytes());
-  return {
-    sequence,
-    oid,
-    der: (value: Value): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1'),
-    explicit: (tag: number, value: Value): Value => asn1.create(CONTEXT_SPECIFIC, tag, true, [value]),
-    integer: (bytes: string): Value => asn1.create(UNIVERSAL, Type.INTEGER, false, bytes),
-    boolean: (value: boolean): Value => asn1.create(UNIVERSAL, Type.BOOLEAN, false, value ? '\xff' : '\x00'),
-    octets: (bytes: string): Value => asn1.create(UNIVERSAL, Type.OCTETSTRING, false, bytes),
-    bits: (bytes: string, unused: number): Value =>
-      asn1.create(UNIVERSAL, Type.BITSTRING, false, String.fromCharCode(unused) + bytes),
-    /** RFC 5280 4.1.2.5: two-digit years up to 2049, four digits from 2050 on. */
-    time: (date: Date): Value =>
-      date.getUTCFullYear() < 2050
-        ? asn1.create(UNIVERSAL, Type.UTCTIME, false, asn1.dateToUtcTime(date))
-        : asn1.create(UNIVERSAL, Type.GENERALIZEDTIME, false, asn1.dateToGeneralizedTime(date)),
-    nameOf: (commonName: string): Value => {
-      const text = Buffer.from(commonName, 'utf8').toString('latin1');
-      const pair = sequence(oid(COMMON_NAME), asn1.create(UNIVERSAL, Type.UTF8, false, text));
-      return sequence(asn1.create(UNIVERSAL, Type.SET, true, [pair]));
-    },
-    /** A field of the signed part of a finished certificate, as it stands there. */
-    rawField: (certificate: Buffer, index: number): Value => {
-      const [body] = asn1.fromDer(certificate.toString('latin1')).value as Value[];
-      const field = (body?.value as Value[])[index];
-      if (field === undefined) throw new Error('the certificate has no such field');
-      return field;
-    },
-  };
+interface Signature {
+  readonly digest: string | undefined;
+  readonly algorithm: string;
+  /** RSA has the word NULL behind the algorithm, the others nothing at all (RFC 4055, 5758, 8410). */
+  readonly parameters: 'none' | 'null';
+}
+
+function signatureOf(key: KeyObject): Signature {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
+  if (type === 'rsa') return { digest: 'sha256', algorithm: '1.2.840.113549.1.1.11', parameters: 'null' };
+  if (type === 'ed25519') return { digest: undefined, algorithm: '1.3.101.112', parameters: 'none' };
+  const curve = type === 'ec' ? CURVES[details?.namedCurve ?? ''] : undefined;
+  if (curve === undefined) {
+    throw new HawserError(
+      'IDENTITY_UNSUITABLE',
+      `the issuer's key (${type ?? 'unknown'}) is of a kind that cannot issue`,
+      {
+        hint: 'Use an issuer with a key of RSA, Ed25519, or EC on P-256, P-384 or P-521.',
+      },
+    );
+  }
+  return { ...curve, parameters: 'none' };
+}
+
+/** An authority signs certificates too. RSA keys may also encipher, which TLS 1.2 uses; EC keys cannot. */
+function keyUsageBits(write: Asn1Writer, ca: boolean, publicKey: KeyObject): Asn1Value {
+  if (ca) return write.bits(Buffer.of(0x86), 1); // digitalSignature, keyCertSign, cRLSign
+  return publicKey.asymmetricKeyType === 'rsa' ? write.bits(Buffer.of(0xa0), 5) : write.bits(Buffer.of(0x80), 7);
+}
+
+/** RFC 7093 2, method 1. */
+function keyId(spki: Buffer): Buffer {
+  const key = sequenceOf(readDer(spki))[1]?.content.subarray(1) ?? spki;
+  return createHash('sha256').update(key).digest().subarray(0, 20);
+}
+
+function subjectKeyId(certificate: X509Certificate): Buffer | undefined {
+  for (const extension of tbsFields(certificate).extensions) {
+    const [id, ...rest] = sequenceOf(extension);
+    if (oidOf(id) === SUBJECT_KEY_ID) return octetsOf(readDer(octetsOf(rest.at(-1)), TAG.OCTET_STRING));
+  }
+  return undefined;
+}
+
+/** Of the signed part: version?, serial, algorithm, issuer, validity, subject, key, … */
+function tbsFields(certificate: X509Certificate): { readonly subject: DerValue; readonly extensions: DerValue[] } {
+  const fields = sequenceOf(sequenceOf(readDer(certificate.raw))[0]);
+  const subject = fields[fields[0]?.tag === TAG.CONTEXT_0 ? 5 : 4];
+  if (subject === undefined) throw new HawserError('IDENTITY_INVALID', 'the certificate has no subject');
+  const wrapped = fields.find(({ tag }) => tag === TAG.CONTEXT_3);
+  return { subject, extensions: wrapped === undefined ? [] : sequenceOf(children(wrapped)[0]) };
 }
 
 /** 16 random bytes that are a positive integer in its shortest form (RFC 5280 4.1.2.2). */
-function randomSerial(): string {
+function randomSerial(): Buffer {
   const bytes = Buffer.from(systemRandom.bytes(16));
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes.toString('latin1');
-}
-
-function addressBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
-  // The URL parser writes an embedded IPv4 address as hex groups and drops leading zeros.
-  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
-  const groups = (text: string | undefined): number[] =>
-    text ? text.split(':').map((group) => parseInt(group, 16)) : [];
-  const before = groups(head);
-  const after = groups(tail);
-  const bytes = Buffer.alloc(16);
-  before.forEach((group, index) => bytes.writeUInt16BE(group, index * 2));
-  after.forEach((group, index) => bytes.writeUInt16BE(group, 16 - (after.length - index) * 2));
   return bytes;
 }
 
-const SUBJECT_FIELD = 5;
-const COMMON_NAME = '2.5.4.3';
 const BASIC_CONSTRAINTS = '2.5.29.19';
 const KEY_USAGE = '2.5.29.15';
 const EXTENDED_KEY_USAGE = '2.5.29.37';
 const SUBJECT_ALT_NAME = '2.5.29.17';
-const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
-const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
+const SUBJECT_KEY_ID = '2.5.29.14';
+const AUTHORITY_KEY_ID = '2.5.29.35';
+/** A digest as strong as the curve. */
+const CURVES: Readonly<Record<string, { readonly digest: string; readonly algorithm: string }>> = {
+  prime256v1: { digest: 'sha256', algorithm: '1.2.840.10045.4.3.2' },
+  secp384r1: { digest: 'sha384', algorithm: '1.2.840.10045.4.3.3' },
+  secp521r1: { digest: 'sha512', algorithm: '1.2.840.10045.4.3.4' },
+};

@@ -1,36 +1,40 @@
 /**
- * A private key with the certificates that prove it belongs to somebody: what a TLS server (or, later, a client)
- * shows. Where it comes from and where it is kept is not its business.
+ * A private key with the certificates that prove it belongs to somebody: what a listener shows, and a client that is asked
+ * who it is. Where it is kept is not its business: see `KeyStore`.
  *
  * Invariant: the key belongs to the first certificate, and each certificate is issued by the next.
  */
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { inspect } from 'node:util';
 import { HawserError } from '../errors.js';
-
-export interface TLSIdentityParts {
-  readonly privateKey: KeyObject;
-  /** The identity's own certificate first, then whoever issued it, up to but not necessarily with the root. */
-  readonly certs: readonly X509Certificate[];
-}
+import { belongs, isIssuedBy } from './certificate-chain.js';
+import { createIdentityParts, type CreateIdentityOptions } from './create-identity.js';
+import { readIdentity, readPemIdentity, type EncodedIdentity, type TLSIdentityParts } from './identity-encoding.js';
+import { keyUsagesOf, type KeyUse } from './key-usage.js';
+import { readPkcs12 } from './pkcs12.js';
 
 export class TLSIdentity {
   readonly certs: readonly X509Certificate[];
   readonly privateKey: KeyObject;
   /** When the own certificate ends to be valid. */
   readonly expiration: Date;
+  /** What the own certificate may be used for; both if it does not say. */
+  readonly keyUsages: readonly KeyUse[];
   readonly #leaf: X509Certificate;
 
   /** @throws `IDENTITY_INVALID` if key and certificates do not belong together. */
   constructor({ privateKey, certs }: TLSIdentityParts) {
     const [leaf, ...issuers] = certs;
     if (leaf === undefined) throw new HawserError('IDENTITY_INVALID', 'the identity has no certificate');
-    if (privateKey.type !== 'private' || !leaf.checkPrivateKey(privateKey)) {
+    if (certs.length > MAX_CHAIN) {
+      throw new HawserError('IDENTITY_INVALID', `the identity has more than ${MAX_CHAIN} certificates`);
+    }
+    if (!belongs(privateKey, leaf)) {
       throw new HawserError('IDENTITY_INVALID', 'the private key does not belong to the certificate');
     }
     let below = leaf;
     for (const issuer of issuers) {
-      if (!below.checkIssued(issuer) || !below.verify(issuer.publicKey)) {
+      if (!isIssuedBy(below, issuer)) {
         throw new HawserError('IDENTITY_INVALID', 'each certificate must be followed by the one that issued it');
       }
       below = issuer;
@@ -38,29 +42,47 @@ export class TLSIdentity {
     this.certs = Object.freeze([...certs]);
     this.privateKey = privateKey;
     this.expiration = new Date(leaf.validTo);
+    if (Number.isNaN(this.expiration.getTime())) {
+      throw new HawserError('IDENTITY_INVALID', 'nobody can tell when the certificate ends to be valid');
+    }
+    this.keyUsages = Object.freeze(keyUsagesOf(leaf));
     this.#leaf = leaf;
+  }
+
+  /**
+   * Makes a key and a certificate for it, self-signed or signed by `issuer`, valid from a day before now. Kept nowhere: see
+   * `KeyStore.createIdentity`.
+   *
+   * @throws `IDENTITY_ATTRIBUTE_INVALID` naming the attribute that is missing or cannot be written, `ARGUMENT_INVALID` and
+   *   `OPTION_UNKNOWN` for the other options, `IDENTITY_UNSUITABLE` if the issuer may not issue
+   */
+  static async create(options: CreateIdentityOptions): Promise<TLSIdentity> {
+    return new TLSIdentity(await createIdentityParts(options));
   }
 
   /**
    * Reads PEM text that holds one private key and one or more certificates, in any order of the two.
    * @param passphrase for an encrypted key
-   * @throws `IDENTITY_INVALID` if it does not hold them, or they do not belong together
+   * @throws `IDENTITY_INVALID` if it does not hold them, or they do not belong together; `IDENTITY_PASSWORD_WRONG` if the key
+   *   is encrypted and the passphrase missing or wrong
    */
   static fromPem(pem: string, passphrase?: string): TLSIdentity {
-    const key = PEM_KEY.exec(pem)?.[0];
-    const certs = pem.match(PEM_CERTIFICATE);
-    if (key === undefined) throw new HawserError('IDENTITY_INVALID', 'there is no private key in the PEM text');
-    if (certs === null) throw new HawserError('IDENTITY_INVALID', 'there is no certificate in the PEM text');
-    let parts: TLSIdentityParts;
-    try {
-      parts = {
-        privateKey: createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) }),
-        certs: certs.map((cert) => new X509Certificate(cert)),
-      };
-    } catch (cause) {
-      throw new HawserError('IDENTITY_INVALID', 'the key or a certificate in the PEM text cannot be read', { cause });
-    }
-    return new TLSIdentity(parts);
+    return new TLSIdentity(readPemIdentity(pem, passphrase));
+  }
+
+  /** As `fromPem`, for a key and certificates that come one by one, in PEM or DER. */
+  static fromParts(parts: EncodedIdentity): TLSIdentity {
+    return new TLSIdentity(readIdentity(parts));
+  }
+
+  /**
+   * Reads a PKCS #12 file (`.p12`, `.pfx`) of up to 256 KiB: the private key, its certificate, and of the other
+   * certificates those that lead on from there.
+   * @throws `IDENTITY_PASSWORD_WRONG`; `IDENTITY_INVALID` if the file is damaged, holds no key or several, or would take
+   *   unreasonably long to decrypt
+   */
+  static async fromPkcs12(bytes: Uint8Array, password: string): Promise<TLSIdentity> {
+    return new TLSIdentity(await readPkcs12(bytes, password));
   }
 
   /** The own certificate: the one to pin on the other side. */
@@ -91,5 +113,4 @@ export class TLSIdentity {
   }
 }
 
-const PEM_KEY = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^]+?-----END \1-----/;
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g;
+const MAX_CHAIN = 32;

@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { silentLogger } from '../../src/base/index.js';
-import { anonymousIdentity, type TLSIdentity } from '../../src/security/index.js';
+import { anonymousIdentity, renewalDueAt, type TLSIdentity } from '../../src/security/index.js';
 import { selfSignedIdentity } from '../support/certificates.js';
 import { readOnlyDirectory, smallDirectory } from '../support/file-systems.js';
 import { memoryLogger } from '../support/memory-logger.js';
@@ -139,23 +139,62 @@ describe('anonymousIdentity', () => {
     assert.equal((await inAnotherProcess(folder)).forgeIsLoaded, false);
   });
 
-  test('replaces an identity that has expired, and says so', async (context) => {
+  test('renews it in its last 30 days, with the same key, and says so', async (context) => {
     const { folder, file } = await place(context);
     const clock = new VirtualClock({ startMs: Date.UTC(2026, 10, 22) });
     const logger = memoryLogger();
     const first = await anonymousIdentity(folder, { clock, logger });
-    await clock.advance(3652 * DAY_MS - 1);
+    assert.equal(renewalDueAt(first), first.expiration.getTime() - 30 * DAY_MS);
+    await clock.advance(renewalDueAt(first) - clock.now() - 1);
     assert.equal(fingerprint(await anonymousIdentity(folder, { clock, logger })), fingerprint(first));
     assert.deepEqual(logger.lines, []);
 
     await clock.advance(1);
     const second = await anonymousIdentity(folder, { clock, logger });
     assert.notEqual(fingerprint(second), fingerprint(first));
-    assert.ok(second.expiration.getTime() > clock.now());
+    assert.notEqual(second.certificate.serialNumber, first.certificate.serialNumber);
+    assert.equal(second.certificate.subject, first.certificate.subject);
+    assert.ok(second.privateKey.equals(first.privateKey));
+    assert.ok(first.certificate.verify(second.certificate.publicKey));
+    assert.equal(Date.parse(second.certificate.validFrom), clock.now() - DAY_MS);
+    assert.equal(second.expiration.getTime(), clock.now() + 3652 * DAY_MS);
     assert.equal(logger.lines.length, 1);
-    assert.match(logger.lines[0] ?? '', /^warning listener .*anonymous\.pem expired on 2036-/);
+    assert.match(logger.lines[0] ?? '', /^warning listener .*anonymous\.pem expires on 2036-.* with the same key/);
     assert.equal((await stat(file)).mode & 0o777, 0o600);
+    assert.deepEqual(await readdir(folder), ['anonymous.pem']);
     assert.equal(fingerprint(await anonymousIdentity(folder, { clock, logger })), fingerprint(second));
+    assert.equal(logger.lines.length, 1);
+  });
+
+  test('renews it when it has expired, too, and leaves it alone while the clock is behind', async (context) => {
+    const { folder } = await place(context);
+    const logger = memoryLogger();
+    const first = await anonymousIdentity(folder, {
+      clock: new VirtualClock({ startMs: Date.UTC(2026, 10, 22) }),
+      logger,
+    });
+    const behind = new VirtualClock({ startMs: 60_000 });
+    assert.equal(fingerprint(await anonymousIdentity(folder, { clock: behind, logger })), fingerprint(first));
+    assert.deepEqual(logger.lines, []);
+    const late = new VirtualClock({ startMs: Date.UTC(2040, 0, 1) });
+    const second = await anonymousIdentity(folder, { clock: late, logger });
+    assert.ok(second.privateKey.equals(first.privateKey));
+    assert.ok(second.expiration.getTime() > late.now());
+    assert.match(logger.lines[0] ?? '', /expired on 2036-/);
+  });
+
+  test('uses the renewed certificate although the disk does not take it', async (context) => {
+    const { folder } = await place(context);
+    const clock = new VirtualClock({ startMs: Date.UTC(2026, 10, 22) });
+    const first = await anonymousIdentity(folder, { clock });
+    await clock.advance(renewalDueAt(first) - clock.now());
+    const readOnly = readOnlyDirectory(context, folder);
+    if (readOnly.reason !== undefined) return context.skip(readOnly.reason);
+    const logger = memoryLogger();
+    const second = await anonymousIdentity(readOnly.path, { clock, logger });
+    assert.ok(second.privateKey.equals(first.privateKey));
+    assert.ok(second.expiration > first.expiration);
+    assert.match(logger.lines[1] ?? '', /^warning listener the renewed certificate could not be kept: /);
   });
 
   test('does not believe a clock that stands before this program was written', async (context) => {

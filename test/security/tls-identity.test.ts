@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inspect } from 'node:util';
-import { TLSIdentity } from '../../src/security/index.js';
+import { checkKeyUsage, TLSIdentity, type KeyUse } from '../../src/security/index.js';
 import { chainedIdentity, ecKey, issue, selfSignedIdentity } from '../support/certificates.js';
 
 const invalid = (message: RegExp) => ({ code: 'IDENTITY_INVALID', message });
@@ -15,10 +15,7 @@ describe('TLSIdentity', () => {
     assert.throws(() => TLSIdentity.fromPem(key), invalid(/no certificate/));
     const rubbish = '-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n';
     assert.throws(() => TLSIdentity.fromPem(key + rubbish), invalid(/cannot be read/));
-    assert.throws(
-      () => TLSIdentity.fromPem(key.replace(/M/g, 'N') + certificate.toString()),
-      invalid(/cannot be read/),
-    );
+    assert.throws(() => TLSIdentity.fromPem(key.replace(/M/g, 'N') + certificate.toString()), invalid(/damaged/));
   });
 
   test('refuses a key that belongs to another certificate', async () => {
@@ -55,8 +52,11 @@ describe('TLSIdentity', () => {
     const options = { format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: 'open sesame' } as const;
     const pem = privateKey.export(options).toString() + certificate.toString();
     assert.equal(TLSIdentity.fromPem(pem, 'open sesame').certificate.subject, 'CN=one');
-    assert.throws(() => TLSIdentity.fromPem(pem, 'wrong'), invalid(/cannot be read/));
-    assert.throws(() => TLSIdentity.fromPem(pem), invalid(/cannot be read/));
+    assert.throws(() => TLSIdentity.fromPem(pem, 'wrong'), { code: 'IDENTITY_PASSWORD_WRONG' });
+    assert.throws(() => TLSIdentity.fromPem(pem), {
+      code: 'IDENTITY_PASSWORD_WRONG',
+      message: /no passphrase was given/,
+    });
   });
 
   test('expires with its own certificate', async () => {
@@ -67,9 +67,29 @@ describe('TLSIdentity', () => {
   test('shows its certificate and hides its key', async () => {
     const identity = await selfSignedIdentity('engine room');
     const secret = identity.privateKeyPem().split('\n')[1] ?? assert.fail();
-    for (const text of [inspect(identity, { depth: 9, showHidden: true }), JSON.stringify({ identity })]) {
+    const deep = { depth: 9, showHidden: true };
+    for (const text of [inspect(identity, deep), JSON.stringify({ identity })]) {
       assert.ok(text.includes('engine room') && text.includes(identity.certificate.fingerprint256));
       assert.ok(!text.includes(secret) && !text.includes('PRIVATE'));
     }
+    for (const text of [inspect(identity, { ...deep, customInspect: false }), inspect(identity.privateKey, deep)]) {
+      assert.ok(!text.includes(secret) && !text.includes('PRIVATE'));
+    }
+  });
+
+  test('is for what its certificate says, and for everything if it says nothing', async () => {
+    const of = (keyUsages: readonly KeyUse[]): Promise<TLSIdentity> => selfSignedIdentity('boat', { keyUsages });
+    const [server, client, both, silent] = [
+      await of(['serverAuth']),
+      await of(['clientAuth']),
+      await of(['serverAuth', 'clientAuth']),
+      await of([]),
+    ];
+    for (const identity of [server, both, silent]) checkKeyUsage(identity, 'serverAuth');
+    for (const identity of [client, both, silent]) checkKeyUsage(identity, 'clientAuth');
+    const unsuitable = (message: RegExp) => ({ code: 'IDENTITY_UNSUITABLE', number: 22, message });
+    assert.throws(() => checkKeyUsage(client, 'serverAuth'), unsuitable(/CN=boat is not for a listener/));
+    assert.throws(() => checkKeyUsage(server, 'clientAuth'), unsuitable(/CN=boat is not for a client/));
+    assert.deepEqual(silent.keyUsages, ['serverAuth', 'clientAuth']);
   });
 });

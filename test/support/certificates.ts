@@ -1,7 +1,8 @@
 /** Keys and certificates made on the spot: self-signed ones, and chains that lead to a root of the test's own. */
-import { generateKeyPairSync, type KeyObject, type X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, type X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { buildCertificate } from '../../src/security/certificate.js';
-import { TLSIdentity } from '../../src/security/index.js';
+import { TLSIdentity, type KeyUse } from '../../src/security/index.js';
 
 export interface Issuer {
   readonly certificate: X509Certificate;
@@ -9,6 +10,7 @@ export interface Issuer {
 }
 
 export interface IssueOptions {
+  /** Host names and IP addresses. */
   readonly altNames?: readonly string[];
   /** @default an hour ago */
   readonly validFrom?: Date;
@@ -16,6 +18,10 @@ export interface IssueOptions {
   readonly validTo?: Date;
   readonly ca?: boolean;
   readonly issuer?: Issuer;
+  /** @default both for a leaf, none (everything) for an authority */
+  readonly keyUsages?: readonly KeyUse[];
+  /** @default a new one, EC P-256 */
+  readonly privateKey?: KeyObject;
 }
 
 export function ecKey(): KeyObject {
@@ -24,9 +30,21 @@ export function ecKey(): KeyObject {
 
 /** A key and its certificate, signed by the key itself unless an issuer is given. */
 export async function issue(commonName: string, options: IssueOptions = {}): Promise<Issuer> {
-  const privateKey = ecKey();
-  const validity = { validFrom: new Date(Date.now() - HOUR_MS), validTo: new Date(Date.now() + HOUR_MS) };
-  return { privateKey, certificate: await buildCertificate({ commonName, privateKey, ...validity, ...options }) };
+  const { altNames = [], ca = false, issuer, privateKey = ecKey() } = options;
+  const certificate = await buildCertificate({
+    subject: {
+      commonName,
+      hostnames: altNames.filter((name) => isIP(name) === 0),
+      ipAddresses: altNames.filter((name) => isIP(name) !== 0),
+    },
+    publicKey: createPublicKey(privateKey),
+    validFrom: options.validFrom ?? new Date(Date.now() - HOUR_MS),
+    validTo: options.validTo ?? new Date(Date.now() + HOUR_MS),
+    keyUsages: options.keyUsages ?? (ca ? [] : ['serverAuth', 'clientAuth']),
+    ca,
+    issuer: issuer ?? { privateKey },
+  });
+  return { privateKey, certificate };
 }
 
 export async function selfSignedIdentity(commonName: string, options: IssueOptions = {}): Promise<TLSIdentity> {
