@@ -3,6 +3,7 @@
  * code (specification 1.6.1, RFC 6455 7.4). It says what happened, not what the replicator does about it: that a
  * one-shot replicator stops on `CONNECTION_CLOSED_BY_PEER` is decided there.
  */
+import { oneLine } from '../base/index.js';
 import type { ErrorCode } from '../errors.js';
 import { MessagingError } from './connection.js';
 
@@ -21,7 +22,7 @@ export interface CloseReason {
 export function closeCodeToError(code: number | undefined, reason: string): MessagingError {
   const received = code ?? NO_CLOSE_FRAME;
   const meaning = meaningOf(received);
-  const text = reason === '' ? meaning.text : `${meaning.text}: ${reason}`;
+  const text = reason === '' ? meaning.text : `${meaning.text}: ${oneLine(reason)}`;
   return new MessagingError(meaning.error, received === NO_CLOSE_FRAME ? text : `${text} (close code ${received})`, {
     recoverable: meaning.recoverable,
     number: meaning.number ?? 10_000 + received,

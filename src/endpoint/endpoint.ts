@@ -1,7 +1,7 @@
 /** What a replicator connects to: something that can make connections, again and again. */
 import type { X509Certificate } from 'node:crypto';
 import type { Clock, Logger } from '../base/index.js';
-import type { ServerTrust } from '../security/index.js';
+import type { ServerTrust, TLSIdentity } from '../security/index.js';
 import type { MessageEndpointConnection } from './connection.js';
 
 export interface Endpoint {
@@ -21,6 +21,8 @@ export interface ConnectOptions {
   readonly protocols: readonly string[];
   /** The value of an HTTP `Authorization` header, ready to send once the peer is trusted. */
   readonly authorization?: string;
+  /** The certificate to show to a server that asks for one, over TLS. */
+  readonly identity?: TLSIdentity;
   /** Further HTTP headers. Media without headers ignore them. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly trust: ServerTrust;

@@ -17,6 +17,40 @@ import { VirtualClock } from '../support/virtual-clock.js';
 
 const delegate: MessageEndpointDelegate = { createConnection: () => loopbackPair().a };
 
+describe('MessageEndpoint with a handshake', () => {
+  test('asks for what it was told, with the credentials of the replicator, before anything else', async () => {
+    const { a, b } = loopbackPair();
+    const endpoint = new MessageEndpoint(
+      'u',
+      'peer',
+      'messageStream',
+      { createConnection: () => a },
+      {
+        handshake: true,
+        database: 'vessel 7/ä',
+      },
+    );
+    const far = new ConnectionRecorder();
+    const headers = { 'X-Fleet': '7', COOKIE: 'SyncGatewaySession=abc' };
+    const connection = endpoint.createConnection(connectOptions({ authorization: 'Basic abc', headers }));
+    const opening = new ConnectionRecorder().open(connection);
+    await far.open(b);
+    await far.untilMessages(1);
+    assert.deepEqual(JSON.parse(Buffer.from(far.messages[0] ?? []).toString()), {
+      hawser: 1,
+      path: '/vessel%207%2F%C3%A4/_blipsync',
+      protocols: ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'],
+      authorization: 'Basic abc',
+      cookie: 'SyncGatewaySession=abc',
+    });
+    await b.send(Buffer.from('{"status":101,"protocol":"BLIP_3+CBMobile_2"}'));
+    await opening;
+    assert.equal(connection.protocol, 'BLIP_3+CBMobile_2');
+    assert.equal(endpoint.remoteID, 'u', 'layers do not change what checkpoints are kept under');
+    await connection.close();
+  });
+});
+
 describe('MessageEndpoint: misuse', () => {
   for (const uid of ['', 5, undefined, null]) {
     test(`refuses the uid ${JSON.stringify(uid)}`, () => {

@@ -16,11 +16,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   database: ['storage', 'revision', 'base'],
   endpoint: ['security', 'base'],
   replicator: ['database', 'endpoint', 'blip', 'delta', 'storage', 'revision', 'base'],
-  listener: ['replicator', 'database', 'endpoint', 'blip', 'delta', 'storage', 'revision', 'base'],
+  listener: ['replicator', 'database', 'endpoint', 'security', 'blip', 'delta', 'storage', 'revision', 'base'],
 };
 
 /** Rooms that may know the types of another room, and nothing of it at run time. */
-const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { replicator: ['security'], listener: ['security'] };
+const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { replicator: ['security'] };
 
 const PURE = ['src/blip/', 'src/revision/', 'src/delta/', 'transports/link/'];
 const PURE_MODULES = ['node:zlib', 'node:crypto'];
