@@ -14,6 +14,9 @@ export function blobDigestsIn(text: string): string[] {
 }
 
 const PREFIX = 'sha1-';
-/** A character below 128 as a number; with more than one backslash in a text within a text. */
-const ESCAPED = /\\+u00([0-7][0-9a-fA-F])/g;
+/**
+ * A character below 128 as a number; with more than one backslash in a text within a text. Looked for only where a row of
+ * backslashes begins: a body of nothing else would be searched again from each of them.
+ */
+const ESCAPED = /(?<!\\)\\+u00([0-7][0-9a-fA-F])/g;
 const DIGEST = /sha1-(?:[A-Za-z0-9+]|\\*\/){27}=/g;

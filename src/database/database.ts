@@ -7,6 +7,7 @@ import {
   checkInteger,
   checkOptions,
   consoleLogger,
+  oneLineLogger,
   systemClock,
   type Clock,
   type Logger,
@@ -83,7 +84,11 @@ export class Database {
     }
     const logger = options.logger ?? consoleLogger();
     const clock = options.clock ?? systemClock;
-    const engine = await acquireEngine(path, { driver, fullSync, maxQueuedWrites }, { clock, logger });
+    const engine = await acquireEngine(
+      path,
+      { driver, fullSync, maxQueuedWrites },
+      { clock, logger: oneLineLogger(logger) },
+    );
     return new Database(engine, name, logger, clock);
   }
 
