@@ -134,6 +134,11 @@ export class BlipConnection {
     return this.#inbox.unreadBytes;
   }
 
+  /** Bytes of incoming messages that are not complete, and of streamed responses that were not dealt with. */
+  get bufferedBytes(): number {
+    return this.#inbox.bufferedBytes;
+  }
+
   /** Messages of which something is in no frame yet. */
   get queuedMessages(): number {
     return this.#outbox.queuedMessages;

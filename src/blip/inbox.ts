@@ -102,6 +102,11 @@ export class Inbox {
     return bytes;
   }
 
+  /** Bytes of what is not complete or not read. */
+  get bufferedBytes(): number {
+    return this.#buffered;
+  }
+
   /** The next acknowledgement to put on the wire, if there is one: a whole frame. They may overtake everything. */
   pollAcknowledgement(): Buffer | undefined {
     for (const [message, received] of this.#acknowledgements) {

@@ -5,13 +5,13 @@
  * A content that is not here is answered with an error. A content that cannot be read ends the connection: a Couchbase
  * Lite core gives a revision up for any error reply, also a passing one (0.4.6), and comes back for it after a broken link.
  */
-import { createHash } from 'node:crypto';
 import { utf8, type Logger } from '../base/index.js';
 import type { IncomingRequest } from '../blip/index.js';
 import type { ReplicationBlobs } from '../database/index.js';
 import { MessagingError } from '../endpoint/index.js';
 import { isHawserError } from '../errors.js';
-import { digestOf, isBlobDigest } from '../storage/index.js';
+import { isBlobDigest } from '../storage/index.js';
+import { proofOf } from './blob-proof.js';
 import type { MessageChannel } from './message-channel.js';
 import { reply } from './remote-errors.js';
 import type { SharedBlobs } from './shared-blobs.js';
@@ -81,12 +81,8 @@ export class BlobServer {
 
   async #prove(request: IncomingRequest, digest: string): Promise<void> {
     const { channel, blobs } = this.#options;
-    const hash = createHash('sha1').update(Uint8Array.of(request.body.length)).update(request.body);
-    for await (const piece of blobs.stream(digest)) {
-      if (channel.isEnded) return;
-      hash.update(piece);
-    }
-    channel.respond(request, { properties: {}, body: utf8(digestOf(hash.digest())) });
+    const proof = await proofOf(request.body, blobs.stream(digest), channel);
+    channel.respond(request, { properties: {}, body: utf8(proof) });
   }
 
   #refuse(request: IncomingRequest, digest: string, error: unknown): void {

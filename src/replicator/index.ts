@@ -1,6 +1,8 @@
+export { BufferBudget } from './buffer-budget.js';
 export { PassiveSession, type PassiveSessionOptions } from './passive-session.js';
+export type { CollectionAccess } from './served-collections.js';
 export { Replicator, type ReplicatorEvents } from './replicator.js';
-export { PROTOCOLS } from './replicator-run.js';
+export { PROTOCOLS } from './connect-options.js';
 export type { ReplicatorActivity, ReplicatorStatus } from './replicator-status.js';
 export { checkCollections, type ReplicatorConfiguration, type ReplicatorOptions } from './replicator-options.js';
 export type { DocumentReplication, ReplicatedDocument } from './document-events.js';

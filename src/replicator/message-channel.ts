@@ -25,6 +25,7 @@ import {
 } from '../endpoint/index.js';
 import { HawserError } from '../errors.js';
 import { BodySender } from './body-sender.js';
+import type { BufferBudget, BufferShare } from './buffer-budget.js';
 import { asMessagingError, brokenBodyError, closedError, sendError } from './channel-errors.js';
 import { ChannelStreams, type StreamedResponse } from './channel-streams.js';
 
@@ -35,6 +36,8 @@ export interface MessageChannelOptions {
   readonly onRequest: (request: IncomingRequest) => void;
   /** Asked after each message: a promise stops the reading until it resolves, so that work in hand stays bounded. */
   readonly readingGate?: () => Promise<void> | undefined;
+  /** Shared with the other connections of a listener. @default what this one holds is bounded by limits of its own alone */
+  readonly budget?: BufferBudget | undefined;
   readonly logger: Logger;
 }
 
@@ -44,6 +47,7 @@ export class MessageChannel implements ReplicatorConnection {
   readonly #waiting = new Map<SentRequest, Deferred<IncomingResponse>>();
   readonly #streams: ChannelStreams;
   readonly #ended = deferred<MessagingError | undefined>();
+  readonly #share: BufferShare | undefined;
   #isEnded = false;
   /** The one call of the connection's `close`. */
   #closed: Promise<void> | undefined;
@@ -56,6 +60,7 @@ export class MessageChannel implements ReplicatorConnection {
     this.#options = options;
     this.#blip = new BlipConnection(options.blip);
     this.#streams = new ChannelStreams(this.#blip, () => this.#schedulePump());
+    this.#share = options.budget?.share((error) => void this.#fail(error));
   }
 
   /** Opens the connection. Rejects with a MessagingError; the channel has then ended. */
@@ -189,6 +194,7 @@ export class MessageChannel implements ReplicatorConnection {
       void this.#fail(error);
       return;
     }
+    this.#account();
     this.#schedulePump();
     return this.#options.readingGate?.() ?? this.#streams.gate();
   }
@@ -210,9 +216,16 @@ export class MessageChannel implements ReplicatorConnection {
   /** A peer that asks and asks and reads no answer is given up. What we send by ourselves is bounded where it is made. */
   #limitQueue(): void {
     const { queuedMessages, queuedBytes } = this.#blip;
-    if (queuedMessages <= MAX_QUEUED_MESSAGES && queuedBytes <= MAX_QUEUED_BYTES) return;
+    if (queuedMessages <= MAX_QUEUED_MESSAGES && queuedBytes <= MAX_QUEUED_BYTES) return this.#account();
     const message = `the peer does not read: ${queuedMessages} messages of ${queuedBytes} bytes wait for it`;
     void this.#fail(new HawserError('BLIP_BUFFER_FULL', message));
+  }
+
+  /** What the peer makes us hold, for the budget of all. */
+  #account(): void {
+    if (this.#share !== undefined && !this.#isEnded) {
+      this.#share.set(this.#blip.bufferedBytes + this.#blip.queuedBytes);
+    }
   }
 
   /** Whatever is sent in one turn of the event loop is queued before the first frame is made, so that urgency counts. */
@@ -235,6 +248,7 @@ export class MessageChannel implements ReplicatorConnection {
       await this.#fail(sendError(error));
     } finally {
       this.#pumping = false;
+      this.#account();
     }
   }
 
@@ -264,6 +278,7 @@ export class MessageChannel implements ReplicatorConnection {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#blip.close();
+    this.#share?.end();
     const closed = closedError(error);
     for (const answer of this.#waiting.values()) answer.reject(closed);
     this.#waiting.clear();

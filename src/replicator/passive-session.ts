@@ -6,18 +6,20 @@ import { fromUtf8, utf8 } from '../base/index.js';
 import type { IncomingRequest } from '../blip/index.js';
 import { ReplicationStore, type Collection } from '../database/index.js';
 import type { MessagingError } from '../endpoint/index.js';
+import type { PassivePuller } from './passive-puller.js';
 import { PassivePusher } from './passive-pusher.js';
 import { errorToReply, NO_HANDLER, reply } from './remote-errors.js';
-import { ServedCollections, type ServedCollection } from './served-collections.js';
+import { mayReplicate, ServedCollections, type CollectionAccess, type ServedCollection } from './served-collections.js';
 import { feedError } from './session-end.js';
 import type { DocumentOutcome, SessionObserver } from './session-events.js';
 import { SessionLink, type SessionLinkOptions } from './session-link.js';
 import { parseSubChanges } from './sub-changes.js';
 
 export interface PassiveSessionOptions extends SessionLinkOptions {
+  /** All that the listener offers, to whomever. */
   readonly collections: readonly Collection<never>[];
-  /** Refuse everything that would change a document here. */
-  readonly readOnly: boolean;
+  /** What this peer may do; for it nothing else exists. */
+  readonly access: readonly CollectionAccess[];
   /** Take and send deltas (specification 7.1). */
   readonly enableDeltaSync: boolean;
   /** After each change of what `isBusy` or `progress` say. */
@@ -43,7 +45,7 @@ export class PassiveSession implements SessionObserver {
       isExpecting: () => false, // a client may be idle for as long as it likes
       onSilent: (error) => void this.close(error),
     });
-    this.#collections = new ServedCollections(this.#link.services, options.collections);
+    this.#collections = new ServedCollections(this.#link.services, options.access);
   }
 
   /** Opens the connection and serves it; resolves when it is over, to the reason if there is one. Never rejects. */
@@ -57,7 +59,7 @@ export class PassiveSession implements SessionObserver {
     const reason = await channel.ended;
     for (const { pusher } of this.#collections.all) pusher?.close();
     await channel.shutDown(reason); // resolves when the medium has let go too
-    await Promise.all(this.#collections.all.map(({ puller }) => puller.settled()));
+    await Promise.all(this.#collections.all.map(async ({ puller }) => puller?.settled()));
     await this.#link.release();
     return reason;
   }
@@ -68,7 +70,7 @@ export class PassiveSession implements SessionObserver {
   }
 
   get isBusy(): boolean {
-    return this.#collections.all.some(({ puller, pusher }) => !(puller.isIdle && (pusher?.isIdle ?? true)));
+    return this.#collections.all.some(({ puller, pusher }) => !((puller?.isIdle ?? true) && (pusher?.isIdle ?? true)));
   }
 
   /** Documents handled and known of so far. */
@@ -111,13 +113,13 @@ export class PassiveSession implements SessionObserver {
       case 'setCheckpoint':
         return this.#run(request, () => this.#setCheckpoint(request));
       case 'subChanges':
-        return this.#withCollection(request, (served) => this.#subChanges(request, served));
+        return this.#subChanges(request);
       case 'proposeChanges':
-        return this.#withWritable(request, (served) => served.puller.handleProposals(request));
+        return this.#withPuller(request, (puller) => puller.handleProposals(request));
       case 'changes':
-        return this.#withWritable(request, (served) => served.puller.handleChanges(request));
+        return this.#withPuller(request, (puller) => puller.handleChanges(request));
       case 'rev':
-        return this.#withWritable(request, (served) => served.puller.handleRev(request));
+        return this.#withPuller(request, (puller) => puller.handleRev(request));
       case 'norev':
         return channel.respond(request);
       default:
@@ -125,18 +127,15 @@ export class PassiveSession implements SessionObserver {
     }
   }
 
-  #withWritable(request: IncomingRequest, work: (served: ServedCollection) => void): void {
-    if (this.#options.readOnly) {
-      const message = 'Attempting to push to a read-only listener';
-      this.#link.channel.respond(request, { error: reply.http(403, message) });
-      return;
-    }
-    this.#withCollection(request, work);
+  /** Rights are looked at after the collection is known: what the peer may not see is no more refused than what is not there. */
+  #withPuller(request: IncomingRequest, work: (puller: PassivePuller) => void): void {
+    const served = this.#collections.resolve(request);
+    if (served?.puller !== undefined) work(served.puller);
+    else if (served !== undefined) this.#deny(request, 'Attempting to push to a read-only listener');
   }
 
-  #withCollection(request: IncomingRequest, work: (served: ServedCollection) => void): void {
-    const served = this.#collections.resolve(request);
-    if (served !== undefined) work(served);
+  #deny(request: IncomingRequest, message: string): void {
+    this.#link.channel.respond(request, { error: reply.http(403, message) });
   }
 
   #run(request: IncomingRequest, work: () => Promise<void>): void {
@@ -151,8 +150,16 @@ export class PassiveSession implements SessionObserver {
       .finally(() => backlog.remove(bytes));
   }
 
-  async #getCheckpoint(request: IncomingRequest): Promise<void> {
+  /** The collection of a checkpoint. One who may neither push nor pull has none, and is to leave nothing here. */
+  #replicated(request: IncomingRequest): ServedCollection | undefined {
     const served = this.#collections.resolve(request);
+    if (served === undefined || mayReplicate(served)) return served;
+    this.#deny(request, 'Attempting to replicate a collection without the right to');
+    return undefined;
+  }
+
+  async #getCheckpoint(request: IncomingRequest): Promise<void> {
+    const served = this.#replicated(request);
     if (served === undefined) return;
     const { channel } = this.#link;
     const id = request.properties.text('client');
@@ -166,7 +173,7 @@ export class PassiveSession implements SessionObserver {
   }
 
   async #setCheckpoint(request: IncomingRequest): Promise<void> {
-    const served = this.#collections.resolve(request);
+    const served = this.#replicated(request);
     if (served === undefined) return;
     const { channel } = this.#link;
     const id = request.properties.text('client');
@@ -184,7 +191,10 @@ export class PassiveSession implements SessionObserver {
 
   // Feeds.
 
-  #subChanges(request: IncomingRequest, served: ServedCollection): void {
+  #subChanges(request: IncomingRequest): void {
+    const served = this.#collections.resolve(request);
+    if (served === undefined) return;
+    if (!served.mayPull) return this.#deny(request, 'Attempting to pull from a push-only listener');
     const { channel, services } = this.#link;
     const terms = parseSubChanges(request);
     if ('domain' in terms) {

@@ -1,4 +1,5 @@
 /** Errors as they travel in BLIP replies (specification 2.9, 9.4), and what they mean to us. */
+import { oneLine } from '../base/index.js';
 import type { RemoteError } from '../blip/index.js';
 import { HawserError, type ErrorCode, type ErrorDomain } from '../errors.js';
 
@@ -86,9 +87,9 @@ export function errorToReply(error: unknown): RemoteError {
   }
 }
 
-/** A peer chooses the length of what it says. */
+/** A peer chooses the length of what it says, and the characters. */
 function shortened(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length)}…` : text;
+  return oneLine(text.length > length ? `${text.slice(0, length)}…` : text);
 }
 
 /** The domains of a Couchbase Lite core that are ours too, and what users add to the numbers on the wire. */

@@ -1,10 +1,20 @@
 /** How a replicator is configured: checked once, copied, and complete from then on. */
 import { X509Certificate } from 'node:crypto';
-import { checkOptions, checkSeconds, systemRandom, type Clock, type Logger, type RandomSource } from '../base/index.js';
+import {
+  checkFingerprint,
+  checkOptions,
+  checkSeconds,
+  hiddenHeaders,
+  oneLineLogger,
+  systemRandom,
+  type Clock,
+  type Logger,
+  type RandomSource,
+} from '../base/index.js';
 import { Collection, type Database } from '../database/index.js';
 import type { Endpoint } from '../endpoint/index.js';
 import { HawserError } from '../errors.js';
-import type { ClientAuthenticator } from '../security/index.js';
+import type { ClientAuthenticator, ServerTrustPolicy } from '../security/index.js';
 import {
   checkCollectionConfiguration,
   type CheckedCollection,
@@ -26,12 +36,20 @@ export interface ReplicatorOptions {
    * of. Does not apply to collections with `documentIDs`. @default true
    */
   readonly enableAutoPurge?: boolean;
+  /** Proves who we are, to a peer that is trusted. */
   readonly authenticator?: ClientAuthenticator;
-  /** Further HTTP headers, for targets that take them. */
+  /** Further HTTP headers, for targets that take them. Their values appear neither in `inspect` nor in JSON. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Trust exactly this certificate, somewhere in the server's chain. */
+  /**
+   * Trust the server with this certificate, with one that it has issued, or with a renewed one of the same key. Whom to
+   * trust is decided by the first of these four options that is given; without any by the roots of Node and the host name.
+   */
   readonly pinnedServerCertificate?: X509Certificate;
-  /** Trust any self-signed certificate and no other. @default false */
+  /** The same by the certificate's SHA-256 fingerprint: 64 hex digits, or 32 pairs with colons between. */
+  readonly pinnedServerFingerprint?: string;
+  /** Decides by rules of its own, for example `TrustOnFirstUse`. It has as long as an attempt to connect: 15 seconds. */
+  readonly serverTrustPolicy?: ServerTrustPolicy;
+  /** Trust any self-signed certificate and no other. This encrypts and proves nothing. @default false */
   readonly acceptOnlySelfSignedServerCertificate?: boolean;
   /**
    * Probe a link on which nothing arrived for this long, and give up a peer that owes an answer and sends nothing for as
@@ -61,6 +79,8 @@ export interface ReplicatorConfiguration {
   readonly authenticator: ClientAuthenticator | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly pinnedServerCertificate: X509Certificate | undefined;
+  readonly pinnedServerFingerprint: string | undefined;
+  readonly serverTrustPolicy: ServerTrustPolicy | undefined;
   readonly acceptOnlySelfSignedServerCertificate: boolean;
   readonly heartbeat: number;
   readonly maxAttempts: number;
@@ -94,14 +114,16 @@ export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
     continuous,
     enableAutoPurge: options.enableAutoPurge ?? true,
     authenticator: options.authenticator,
-    headers: options.headers === undefined ? undefined : Object.freeze({ ...options.headers }),
+    headers: options.headers === undefined ? undefined : hiddenHeaders(options.headers),
     pinnedServerCertificate: options.pinnedServerCertificate,
+    pinnedServerFingerprint: options.pinnedServerFingerprint,
+    serverTrustPolicy: options.serverTrustPolicy,
     acceptOnlySelfSignedServerCertificate: options.acceptOnlySelfSignedServerCertificate ?? false,
     // 0 stands for the default, as in Couchbase Lite.
     heartbeat: checkSeconds('Replicator: heartbeat', options.heartbeat) || 300,
     maxAttempts: count('maxAttempts', options.maxAttempts) || (continuous ? Number.POSITIVE_INFINITY : 10),
     maxAttemptWaitTime: checkSeconds('Replicator: maxAttemptWaitTime', options.maxAttemptWaitTime) || 300,
-    logger: options.logger ?? database.logger,
+    logger: oneLineLogger(options.logger ?? database.logger),
     clock: options.clock ?? database.clock,
     random: options.random ?? systemRandom,
   });
@@ -133,17 +155,22 @@ function checkConfigurations(where: string, collections: unknown): readonly Chec
 
 /** What only transports look at. */
 function checkTransportOptions(options: ReplicatorOptions): void {
-  const { authenticator, headers, pinnedServerCertificate } = options;
+  const { authenticator, headers, pinnedServerCertificate, pinnedServerFingerprint, serverTrustPolicy } = options;
   const check = (holds: boolean, what: string): void => {
     if (!holds) throw new HawserError('ARGUMENT_INVALID', `Replicator: ${what}`);
   };
   for (const name of ['continuous', 'enableAutoPurge', 'acceptOnlySelfSignedServerCertificate'] as const) {
     check(options[name] === undefined || typeof options[name] === 'boolean', `${name} must be true or false`);
   }
-  const isAuthenticator = typeof authenticator?.authorization === 'function';
+  const isAuthenticator = typeof authenticator?.credentials === 'function';
   check(authenticator === undefined || isAuthenticator, 'authenticator must be one, for example a BasicAuthenticator');
   const isCertificate = pinnedServerCertificate instanceof X509Certificate;
   check(pinnedServerCertificate === undefined || isCertificate, 'pinnedServerCertificate must be an X509Certificate');
+  if (pinnedServerFingerprint !== undefined) {
+    checkFingerprint('Replicator: pinnedServerFingerprint', pinnedServerFingerprint);
+  }
+  const isPolicy = typeof serverTrustPolicy?.judge === 'function';
+  check(serverTrustPolicy === undefined || isPolicy, 'serverTrustPolicy must be one, for example a TrustOnFirstUse');
   const values: unknown[] = typeof headers === 'object' ? Object.values(headers ?? [undefined]) : [undefined];
   const areTexts = values.every((value) => typeof value === 'string');
   check(headers === undefined || areTexts, 'headers must be an object of texts');
@@ -169,6 +196,8 @@ const KNOWN: readonly string[] = [
   'authenticator',
   'headers',
   'pinnedServerCertificate',
+  'pinnedServerFingerprint',
+  'serverTrustPolicy',
   'acceptOnlySelfSignedServerCertificate',
   'heartbeat',
   'maxAttempts',

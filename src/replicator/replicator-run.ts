@@ -8,10 +8,10 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import type { ReplicationStore } from '../database/index.js';
-import type { ConnectOptions } from '../endpoint/index.js';
 import type { HawserError } from '../errors.js';
 import { ActiveSession } from './active-session.js';
 import type { CollectionRules } from './collection-configuration.js';
+import { CONNECT_TIMEOUT_MS, connectOptions } from './connect-options.js';
 import type { ReplicatorConfiguration } from './replicator-options.js';
 import { NO_PROGRESS, type StatusBoard } from './replicator-status.js';
 import { RetryPause } from './retry-pause.js';
@@ -138,9 +138,9 @@ export class ReplicatorRun {
   }
 
   async #replicate(): Promise<void> {
-    const { config, collections, status, onDocument } = this.#options;
+    const { config, collections, status, onDocument, onServerCertificate } = this.#options;
     const session = new ActiveSession({
-      connection: config.target.createConnection(this.#connectOptions()),
+      connection: config.target.createConnection(connectOptions(config, onServerCertificate)),
       collections,
       push: config.type !== 'pull',
       pull: config.type !== 'push',
@@ -177,32 +177,8 @@ export class ReplicatorRun {
     this.#options.status.set({ activity, progress });
   }
 
-  #connectOptions(): ConnectOptions {
-    const { config, onServerCertificate } = this.#options;
-    const { authenticator, headers, pinnedServerCertificate } = config;
-    return {
-      protocols: PROTOCOLS,
-      ...(authenticator === undefined ? {} : { authorization: authenticator.authorization() }),
-      ...(headers === undefined ? {} : { headers }),
-      trust: {
-        ...(pinnedServerCertificate === undefined ? {} : { pinnedServerCertificate }),
-        acceptOnlySelfSignedServerCertificate: config.acceptOnlySelfSignedServerCertificate,
-      },
-      heartbeatMs: config.heartbeat * 1_000,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      onServerCertificate,
-      clock: config.clock,
-      logger: config.logger,
-    };
-  }
-
   get #limits(): RetryLimits {
     const { continuous, maxAttempts, maxAttemptWaitTime } = this.#options.config;
     return { continuous, maxAttempts, maxAttemptWaitTimeMs: maxAttemptWaitTime * 1_000 };
   }
 }
-
-/** Sub-protocols that we speak, in order of preference (specification 1.2.1). */
-export const PROTOCOLS: readonly string[] = ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'];
-
-const CONNECT_TIMEOUT_MS = 15_000;

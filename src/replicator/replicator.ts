@@ -59,7 +59,10 @@ export class Replicator {
     return this.#status.current;
   }
 
-  /** The certificate of the server at the last attempt, trusted or not; undefined before, and without TLS. */
+  /**
+   * The certificate that the server has shown last, trusted or not: it stays after a failure and after a stop, so that one
+   * can look at it and pin it. Undefined before the first, and without TLS.
+   */
   get serverCertificate(): X509Certificate | undefined {
     return this.#serverCertificate;
   }

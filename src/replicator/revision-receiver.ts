@@ -5,7 +5,7 @@
  * Invariant: an answer that is no error is given only after the revision and its blobs are durable.
  */
 import type { IncomingRequest, OutgoingMessage, RemoteError } from '../blip/index.js';
-import type { IncomingOptions, IncomingResult, ReplicationStore } from '../database/index.js';
+import { blobReferences, type IncomingOptions, type IncomingResult, type ReplicationStore } from '../database/index.js';
 import { HawserError, isHawserError } from '../errors.js';
 import { contains } from '../revision/index.js';
 import type { DocumentFlags, ReplicationFilter } from './collection-configuration.js';
@@ -184,17 +184,25 @@ export class RevisionReceiver {
 
   /** Its blobs come over this connection, so a revision that waits for them must not stop the reading of it. */
   async #insertWithBlobs(header: RevHeader, body: ReceivedBody, holding: Holding): Promise<IncomingResult> {
-    const { store, blobFetcher, collection } = this.#options;
+    const { store, blobFetcher, collection, pull } = this.#options;
     const { text, blobs, listed } = body;
+    const owned = pull === undefined ? (): Promise<ReadonlySet<string>> => this.#ownedBlobs(header.id) : undefined;
     const lease = store.blobLease();
     try {
       holding.release();
-      await blobFetcher.fetchMissing(header.id, collection, blobs, { size: text.length, lease, listed });
+      await blobFetcher.fetchMissing(header.id, collection, blobs, { size: text.length, lease, listed, owned });
       holding.count(text.length);
       return await this.#insert(header, body);
     } finally {
       lease.release();
     }
+  }
+
+  /** What the document refers to as it is: whoever may have it may have these contents too. */
+  async #ownedBlobs(id: string): Promise<ReadonlySet<string>> {
+    const [document] = await this.#options.store.documents([id]);
+    if (document === undefined || !document.hasBlobs) return new Set();
+    return new Set(blobReferences(document.body).map(({ digest }) => digest));
   }
 
   #insert({ id, revisionID, history, deleted }: RevHeader, { text, blobs }: ReceivedBody): Promise<IncomingResult> {

@@ -13,26 +13,43 @@ import { reply } from './remote-errors.js';
 import { SequenceSet } from './sequence-set.js';
 import type { SessionServices } from './session-services.js';
 
+/** The right of a peer to a collection. With neither `push` nor `pull` it sees that the collection is there, and no more. */
+export interface CollectionAccess {
+  readonly collection: Collection<never>;
+  /** It may send changes. */
+  readonly push: boolean;
+  /** It may ask for changes. */
+  readonly pull: boolean;
+}
+
 /** A collection of ours on this connection. */
 export interface ServedCollection {
   readonly store: ReplicationStore;
   readonly index: CollectionIndex;
-  readonly puller: PassivePuller;
+  /** The peer may ask for changes. */
+  readonly mayPull: boolean;
+  /** Undefined where the peer may not push. */
+  readonly puller: PassivePuller | undefined;
   readonly fromPeer: SequenceSet;
   pusher: PassivePusher | undefined;
 }
 
+/** Whether there is anything to keep a checkpoint of. */
+export function mayReplicate({ mayPull, puller }: ServedCollection): boolean {
+  return mayPull || puller !== undefined;
+}
+
 export class ServedCollections {
   readonly #services: SessionServices;
-  readonly #offered: readonly Collection<never>[];
+  readonly #access: readonly CollectionAccess[];
   /** Settled by the first message that succeeds. */
   #mode: 'undecided' | 'collections' | 'legacy' = 'undecided';
   #served: readonly (ServedCollection | undefined)[] = [];
 
-  /** @param offered what the listener serves */
-  constructor(services: SessionServices, offered: readonly Collection<never>[]) {
+  /** @param access what the peer may see: any other collection is to it as one that does not exist */
+  constructor(services: SessionServices, access: readonly CollectionAccess[]) {
     this.#services = services;
-    this.#offered = offered;
+    this.#access = access;
   }
 
   get all(): readonly ServedCollection[] {
@@ -94,19 +111,20 @@ export class ServedCollections {
     const names = body['collections'];
     if (!isTextList(ids) || !isTextList(names)) return 'checkpoint_ids and collections must be lists of text';
     if (ids.length !== names.length || names.length === 0) return 'checkpoint_ids and collections differ in length';
-    if (names.length > this.#offered.length + MAX_UNKNOWN_COLLECTIONS) return 'too many collections';
+    if (names.length > this.#access.length + MAX_UNKNOWN_COLLECTIONS) return 'too many collections';
     const paths = names.map(normalizedName);
     if (new Set(paths).size !== paths.length) return 'duplicate collection path';
     return paths.map((path, index) => ({ path, id: ids[index] ?? '' }));
   }
 
   #serve(path: string, index: CollectionIndex): ServedCollection | undefined {
-    const collection = this.#offered.find((candidate) => `${candidate.scope}.${candidate.name}` === path);
-    if (collection === undefined) return undefined;
-    const store = new ReplicationStore(collection);
+    const access = this.#access.find(({ collection: { scope, name } }) => `${scope}.${name}` === path);
+    if (access === undefined) return undefined;
+    const store = new ReplicationStore(access.collection);
     const fromPeer = new SequenceSet();
-    const puller = new PassivePuller({ ...this.#services, store, collection: index, fromPeer });
-    return { store, index, puller, fromPeer, pusher: undefined };
+    const options = { ...this.#services, store, collection: index, fromPeer };
+    const puller = access.push ? new PassivePuller(options) : undefined;
+    return { store, index, mayPull: access.pull, puller, fromPeer, pusher: undefined };
   }
 }
 
@@ -121,6 +139,7 @@ function normalizedName(name: string): string {
 /** The element for a collection in the reply to `getCollections` (specification 3.3). */
 async function storedCheckpoint(served: ServedCollection | undefined, id: string): Promise<JsonValue> {
   if (served === undefined) return null;
+  if (!mayReplicate(served)) return {};
   const checkpoint = await served.store.peerCheckpoint(id);
   if (checkpoint === undefined) return {};
   const json = parseJsonBody(utf8(checkpoint.text));

@@ -8,6 +8,7 @@ import type { ReplicationStore } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
 import { BlobFetcher } from './blob-fetcher.js';
 import { BlobServer } from './blob-server.js';
+import type { BufferBudget } from './buffer-budget.js';
 import { InsertBacklog } from './insert-backlog.js';
 import { MessageChannel } from './message-channel.js';
 import { RevSender } from './rev-sender.js';
@@ -19,6 +20,8 @@ import { Watchdog } from './watchdog.js';
 export interface SessionLinkOptions {
   readonly connection: MessageEndpointConnection;
   readonly blip?: BlipOptions;
+  /** Shared with the other connections of a listener. */
+  readonly budget?: BufferBudget;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How long the peer may owe us something and say nothing. In milliseconds. */
@@ -43,13 +46,14 @@ export class SessionLink {
   readonly #watchdog: Watchdog;
 
   constructor(options: SessionLinkOptions, parts: SessionLinkParts) {
-    const { connection, blip, clock, logger, silenceMs } = options;
+    const { connection, blip, budget, clock, logger, silenceMs } = options;
     const { blobs } = parts.store;
     const backlog = new InsertBacklog();
     const shared = new SharedBlobs();
     this.channel = new MessageChannel({
       connection,
       ...(blip === undefined ? {} : { blip }),
+      budget,
       onRequest: (request) => this.#handle(request, parts),
       readingGate: () => backlog.gate(),
       logger,

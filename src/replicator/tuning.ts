@@ -36,6 +36,10 @@ export const MAX_BLOB_FETCHES = 4;
  * for them, as the blobs come over the same connection; an honest sender has fewer on their way.
  */
 export const MAX_BYTES_AWAITING_BLOBS = 32 * 1024 * 1024;
+/** Contents that a peer is known to have; of others it is asked once more. */
+export const MAX_CONTENTS_SHOWN = 10_000;
+/** Bytes of a content that is here, below which a peer that refers to it sends it again instead of proving that it has it. */
+export const MIN_PROVED_BYTES = 4_096;
 /** Blobs being served at the same time, each with an open file; further requests wait. */
 export const MAX_BLOBS_SERVED = 4;
 /** Requests for blobs that may wait or be served: more than one for each of {@link MAX_REVS_IN_FLIGHT}. */

@@ -33,7 +33,7 @@ async function serve(
   const session = new PassiveSession({
     connection: pair.b,
     collections: [peer.metrics as never],
-    readOnly: false,
+    access: [{ collection: peer.metrics as never, push: true, pull: true }],
     enableDeltaSync,
     silenceMs: 60_000,
     clock: systemClock,

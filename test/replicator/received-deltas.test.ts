@@ -34,7 +34,7 @@ async function servePassive(context: TestContext, peer: Peer, enableDeltaSync: b
   const session = new PassiveSession({
     connection: pair.b,
     collections: [peer.metrics as unknown as Collection<never>],
-    readOnly: false,
+    access: [{ collection: peer.metrics as unknown as Collection<never>, push: true, pull: true }],
     enableDeltaSync,
     silenceMs: 600_000,
     clock: systemClock,

@@ -21,6 +21,9 @@ describe('the class of a failure', () => {
     'CONNECTION_INTERRUPTED',
     'REPLICATION_BACKLOG_FULL',
     'REPLICATION_PEER_SILENT',
+    'AUTHENTICATION_DELAYED',
+    'AUTHORIZATION_FAILED',
+    'LISTENER_BUSY',
   ];
   const NETWORK: readonly ErrorCode[] = [
     'CONNECTION_HOST_UNKNOWN',

@@ -1,0 +1,63 @@
+/**
+ * What all peers of a listener together may have us hold: messages of theirs that are not complete, and answers that they do not
+ * read. Each connection has limits of its own; many that stay just below them could still fill the memory.
+ *
+ * Whoever holds most has to go, so that one who holds little is not the one that happens to come last.
+ */
+import { HawserError } from '../errors.js';
+
+export interface BufferShare {
+  /** What the connection holds now, in bytes. */
+  set(bytes: number): void;
+  /** The connection is over. Idempotent. */
+  end(): void;
+}
+
+interface Share {
+  bytes: number;
+  readonly giveUp: (error: HawserError) => void;
+}
+
+export class BufferBudget {
+  readonly #maxBytes: number;
+  readonly #shares = new Set<Share>();
+  #total = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** What all hold together. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** @param giveUp called when the connection has to go, at most once; its share has ended then */
+  share(giveUp: (error: HawserError) => void): BufferShare {
+    const share: Share = { bytes: 0, giveUp };
+    this.#shares.add(share);
+    return {
+      set: (bytes) => {
+        if (!this.#shares.has(share)) return;
+        this.#total += bytes - share.bytes;
+        share.bytes = bytes;
+        if (this.#total > this.#maxBytes) this.#makeRoom();
+      },
+      end: () => this.#end(share),
+    };
+  }
+
+  #makeRoom(): void {
+    let largest: Share | undefined;
+    for (const share of this.#shares) if (largest === undefined || share.bytes > largest.bytes) largest = share;
+    if (largest === undefined) return;
+    const message = `all peers together hold more than ${this.#maxBytes} bytes, and this one most: ${largest.bytes}`;
+    this.#end(largest);
+    largest.giveUp(new HawserError('BLIP_BUFFER_FULL', message));
+  }
+
+  #end(share: Share): void {
+    if (!this.#shares.delete(share)) return;
+    this.#total -= share.bytes;
+  }
+}
