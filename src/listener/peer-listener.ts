@@ -4,90 +4,27 @@
  *
  * It opens no socket and knows no medium.
  */
-import {
-  checkInteger,
-  checkOptions,
-  checkSeconds,
-  Emitter,
-  type Clock,
-  type Logger,
-  type Unsubscribe,
-} from '../base/index.js';
+import { Emitter, oneLineLogger, type Clock, type Logger, type Unsubscribe } from '../base/index.js';
 import { ReplicationStore, type Collection, type Database } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
-import { HawserError } from '../errors.js';
+import type { HawserError } from '../errors.js';
 import {
   asHawserError,
+  BufferBudget,
   checkCollections,
   PassiveSession,
-  PROTOCOLS,
-  type DocumentProblem,
+  type CollectionAccess,
 } from '../replicator/index.js';
-import type { ListenerAuthenticator } from '../security/index.js';
-
-export interface PeerListenerOptions {
-  /** What peers may replicate: one or more collections of one database. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- collections of any document type
-  readonly collections: readonly Collection<any>[];
-  /** Who may connect. @default everybody */
-  readonly authenticator?: ListenerAuthenticator;
-  /** Peers may pull but not push. @default false */
-  readonly readOnly?: boolean;
-  /** Send and take differences to what the other side has, instead of whole documents. @default false */
-  readonly enableDeltaSync?: boolean;
-  /** Connections at a time; the next is answered 503 and tries again later. @default 1,000 */
-  readonly maxConnections?: number;
-  /** Give up a peer that owes an answer and sends nothing for this long. In seconds; 0 for the default. @default 330 */
-  readonly heartbeat?: number;
-  /** @default the database's */
-  readonly logger?: Logger;
-  /** @default the database's */
-  readonly clock?: Clock;
-}
-
-/** What a peer says of itself before it is let in. */
-export interface PeerRequest {
-  /** `/<database>/_blipsync`, percent-encoded as in a URL. */
-  readonly path: string;
-  /** The sub-protocols it offers, in its order of preference. */
-  readonly protocols: readonly string[];
-  /** The value of its `Authorization` header. */
-  readonly authorization?: string | undefined;
-}
-
-/** The answer, in the words of HTTP: 101 and the sub-protocol chosen, or a status and a reason that may be told. */
-export type Admission =
-  | { readonly status: 101; readonly protocol: string; readonly username?: string }
-  | { readonly status: 400 | 401 | 404 | 503; readonly reason: string };
-
-export interface AcceptedPeer {
-  /** For logs and listings: an address, a client's name, a device path. */
-  readonly address?: string;
-  readonly username?: string;
-}
-
-export interface ListenerStatus {
-  readonly connectionCount: number;
-  /** Those that are transferring something now. */
-  readonly activeConnectionCount: number;
-}
-
-/** One peer, as a listener's events and listings show it. */
-export interface PeerStatus extends AcceptedPeer {
-  readonly activity: 'busy' | 'idle' | 'stopped';
-  readonly progress: { readonly completed: number; readonly total: number };
-  /** Why the connection ended, where it was not orderly. */
-  readonly error: HawserError | undefined;
-}
-
-export interface ListenerEvents {
-  /** A connection began, became busy or idle, or ended. */
-  connection: PeerStatus & { readonly connection: MessageEndpointConnection };
-  /** A document of a peer could not be taken, or one of ours not be given. */
-  'document-problem': DocumentProblem;
-  /** Trouble on this side, such as a full disk. Peers keep what could not be stored and offer it again. */
-  error: HawserError;
-}
+import type { PeerIdentity, TLSIdentity } from '../security/index.js';
+import { addressGroup } from './address-group.js';
+import type { AcceptedPeer, Admission, PeerRequest } from './admission.js';
+import { Doorkeeper } from './doorkeeper.js';
+import { LimitedLog } from './limited-log.js';
+import type { ListenerEvents, ListenerStatus, PeerStatus } from './listener-events.js';
+import { checkLimits, messageLimits, type ListenerLimits } from './listener-limits.js';
+import { everything, type PeerAccess } from './peer-access.js';
+import { checkPeerListenerOptions, type PeerListenerOptions } from './peer-listener-options.js';
+import { PendingHandshakes } from './pending-handshakes.js';
 
 interface Peer extends AcceptedPeer {
   readonly connection: MessageEndpointConnection;
@@ -101,8 +38,16 @@ export class PeerListener {
   readonly database: Database;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly limits: Required<ListenerLimits>;
+  /** Those on their way: one for all media of this listener. */
+  readonly handshakes: PendingHandshakes;
   readonly #options: PeerListenerOptions;
-  readonly #maxConnections: number;
+  readonly #doorkeeper: Doorkeeper;
+  readonly #budget: BufferBudget;
+  readonly #refusals: LimitedLog;
+  readonly #troubles: LimitedLog;
+  /** What sessions warn of, such as a peer that breaks the rules. Apart, so that no peer can push our own trouble out. */
+  readonly #warnings: LimitedLog;
   readonly #emitter = new Emitter<ListenerEvents>();
   readonly #peers = new Set<Peer>();
   #removeUser: (() => void) | undefined;
@@ -112,64 +57,78 @@ export class PeerListener {
 
   /** Throws `ARGUMENT_INVALID` or `OPTION_UNKNOWN`. */
   constructor(options: PeerListenerOptions) {
-    checkOptions('listener', options, [
-      'collections',
-      'authenticator',
-      'readOnly',
-      'enableDeltaSync',
-      'maxConnections',
-      'heartbeat',
-      'logger',
-      'clock',
-    ]);
+    checkPeerListenerOptions(options);
     this.collections = checkCollections('listener', options.collections);
     this.database = (this.collections[0] as Collection<never>).database;
-    this.logger = options.logger ?? this.database.logger;
+    this.logger = oneLineLogger(options.logger ?? this.database.logger);
     this.clock = options.clock ?? this.database.clock;
-    checkKinds(options);
     this.#options = options;
-    this.#maxConnections = checkInteger('maxConnections', options.maxConnections ?? 1_000, 1);
+    this.limits = checkLimits('listener', options.limits);
+    const { clock, logger, limits } = this;
+    this.#refusals = new LimitedLog({ clock, logger, title: 'connections refused' });
+    this.#troubles = new LimitedLog({ clock, logger, title: 'errors' });
+    this.#warnings = new LimitedLog({ clock, logger, title: 'warnings about peers' });
+    this.#budget = new BufferBudget(limits.maxTotalBufferedBytes);
+    this.handshakes = new PendingHandshakes({
+      clock,
+      timeoutMs: limits.handshakeTimeout * 1_000,
+      maxTotal: limits.maxHandshakes,
+      maxPerAddress: limits.maxHandshakesPerAddress,
+      onRefused: (address, error) => this.refused(address, error),
+    });
+    this.#doorkeeper = new Doorkeeper({
+      collections: this.collections,
+      authenticator: options.authenticator,
+      authorize: options.authorize,
+      limits,
+      clock,
+      logger: { log: (level, _domain, message) => this.#troubles.line(level, 'of a callback', message) },
+      crowded: (address) => this.#crowded(address),
+      onError: (error) => this.report(error),
+    });
   }
 
-  /** Judges a handshake. Never rejects. A path that names no database of ours is answered before any password is looked at. */
-  async admit(request: PeerRequest): Promise<Admission> {
-    if (databaseOfPath(request.path) !== this.database.name) {
-      return { status: 404, reason: 'there is no such database' };
-    }
-    const protocol = request.protocols.find((offered) => PROTOCOLS.includes(offered));
-    if (protocol === undefined) return { status: 400, reason: `no common protocol; I speak ${PROTOCOLS.join(', ')}` };
-    if (this.#peers.size >= this.#maxConnections) return { status: 503, reason: 'too many connections' };
-    const { authenticator } = this.#options;
-    if (authenticator === undefined) return { status: 101, protocol };
-    const result = await authenticator.authenticate(request.authorization, this.logger);
-    return result.ok ? { status: 101, protocol, username: result.username } : { status: 401, reason: result.reason };
+  /**
+   * Judges a handshake. Never rejects. A path that names no database of ours is answered before any password is looked at. What
+   * is refused is told by the medium, which knows how it ends: `PendingHandshake.refuse(admission.error)`.
+   */
+  admit(request: PeerRequest): Promise<Admission> {
+    return this.#doorkeeper.admit(request);
+  }
+
+  /**
+   * What a peer may do. For media without a handshake; `admit` asks it by itself. Rejects with `AUTHORIZATION_FAILED`, which has
+   * been told as an `error`; the deadline for it is the medium's.
+   */
+  accessOf(identity: PeerIdentity): Promise<PeerAccess> {
+    return this.#doorkeeper.accessOf(identity);
   }
 
   /** Opens a connection and serves it until it ends. One too many, or one that comes after `stop`, is closed instead. */
   accept(connection: MessageEndpointConnection, peer: AcceptedPeer = {}): void {
-    const refusal = this.#isStopped
-      ? stoppedError()
-      : this.#peers.size >= this.#maxConnections
-        ? fullError()
-        : undefined;
-    if (refusal !== undefined) {
+    const crowded = this.#crowded(peer.address);
+    if (this.#isStopped || crowded !== undefined) {
       // Handshakes that were admitted together, or took until now.
-      void connection.close(refusal).catch((error: unknown) => this.#report(error));
+      const reason = this.#isStopped || crowded === undefined ? stoppedError() : fullError(crowded);
+      this.refused(peer.address, reason);
+      void connection.close(reason).catch((error: unknown) => this.report(error));
       return;
     }
     const session: PassiveSession = new PassiveSession({
       connection,
+      blip: messageLimits(this.limits),
+      budget: this.#budget,
       collections: this.collections,
-      readOnly: this.#options.readOnly ?? false,
+      access: this.#effective(peer.access),
       enableDeltaSync: this.#options.enableDeltaSync ?? false,
       silenceMs: (this.#options.heartbeat || DEFAULT_HEARTBEAT) * 1_000,
       clock: this.clock,
-      logger: this.logger,
+      logger: { log: (level, _domain, message) => this.#warnings.line(level, 'of a session', message) },
       onChange: () => this.#sessionChanged(entry),
       onDocument: ({ error, ...outcome }) => {
         if (error !== undefined) this.#emitter.emit('document-problem', { ...outcome, error });
       },
-      onError: (error) => this.#report(error),
+      onError: (error) => this.report(error),
     });
     const entry: Peer = { ...peer, connection, session, ended: Promise.resolve(), activity: 'idle' };
     this.#peers.add(entry);
@@ -192,6 +151,25 @@ export class PeerListener {
   /** The peers that are connected now. */
   get peers(): PeerStatus[] {
     return [...this.#peers].map((peer) => describe(peer, undefined));
+  }
+
+  /** Somebody was not let in. For media: `handshakes` tells of those that it knows by itself. Cheap, however often it is called. */
+  refused(address: string | undefined, error: HawserError): void {
+    this.#emitter.emit('refused', { ...(address === undefined ? {} : { address }), error });
+    const from = address?.slice(0, MAX_ADDRESS_LENGTH) ?? 'an unknown address'; // a stranger may have chosen it
+    this.#refusals.line('info', error.code, `a connection from ${from} was refused: ${error.code}`);
+  }
+
+  /** Trouble on this side: logged, and told as an `error`. */
+  report(error: unknown): void {
+    const known = asHawserError(error);
+    this.#troubles.line('error', known.code, `${known.code}: ${known.message}`);
+    this.#emitter.emit('error', known);
+  }
+
+  /** The certificate of the medium was renewed. */
+  renewed(identity: TLSIdentity): void {
+    this.#emitter.emit('identity', identity);
   }
 
   on<Name extends keyof ListenerEvents>(event: Name, listener: (event: ListenerEvents[Name]) => void): Unsubscribe {
@@ -220,7 +198,11 @@ export class PeerListener {
   async stop(error?: MessagingError): Promise<void> {
     this.database.checkNotInBatch('stopping a listener');
     this.#isStopped = true;
+    this.handshakes.abandonAll(stoppedError());
     await this.closeAll(error);
+    this.#refusals.flush();
+    this.#troubles.flush();
+    this.#warnings.flush();
     for (const letGo of this.#basesKept.splice(0)) letGo();
     this.#removeUser?.();
     this.#removeUser = undefined;
@@ -240,6 +222,25 @@ export class PeerListener {
     await Promise.all([...this.#peers].map((peer) => peer.session.close(error).then(() => peer.ended)));
   }
 
+  /** Why no more connections are taken from there now. */
+  #crowded(address: string | undefined): string | undefined {
+    if (this.#peers.size >= this.limits.maxConnections) return 'too many connections';
+    const group = addressGroup(address);
+    if (group === undefined) return undefined;
+    const same = [...this.#peers].filter((peer) => addressGroup(peer.address) === group).length;
+    return same >= this.limits.maxConnectionsPerAddress ? 'too many connections from one address' : undefined;
+  }
+
+  /** What the session is to allow: `readOnly` takes the right to push from everybody. */
+  #effective(access: PeerAccess | undefined): CollectionAccess[] {
+    const { readOnly = false } = this.#options;
+    return (access ?? everything(this.collections)).map(({ collection, push = false, pull = false }) => ({
+      collection: collection as unknown as Collection<never>,
+      push: push && !readOnly,
+      pull,
+    }));
+  }
+
   #sessionChanged(peer: Peer): void {
     const activity = peer.session.isBusy ? 'busy' : 'idle';
     if (activity === peer.activity || peer.activity === 'stopped') return;
@@ -250,41 +251,17 @@ export class PeerListener {
   #tell(peer: Peer, error: HawserError | undefined): void {
     this.#emitter.emit('connection', { ...describe(peer, error), connection: peer.connection });
   }
-
-  #report(error: unknown): void {
-    const known = asHawserError(error);
-    this.logger.log('error', 'listener', `${known.code}: ${known.message}`);
-    this.#emitter.emit('error', known);
-  }
-}
-
-/** What a wrong kind of value would quietly switch on. */
-function checkKinds({ readOnly, enableDeltaSync, heartbeat }: PeerListenerOptions): void {
-  for (const [name, value] of Object.entries({ readOnly, enableDeltaSync })) {
-    if (value === undefined || typeof value === 'boolean') continue;
-    throw new HawserError('ARGUMENT_INVALID', `listener: ${name} must be true or false`);
-  }
-  checkSeconds('listener: heartbeat', heartbeat);
 }
 
 /** A little more than the 300 s of a client. */
 const DEFAULT_HEARTBEAT = 330;
-
-/** The database that a path asks for; undefined where it is not of the form `/<database>/_blipsync`. */
-function databaseOfPath(path: string): string | undefined {
-  const name = /^\/([^/?#]+)\/_blipsync$/.exec(path)?.[1];
-  if (name === undefined) return undefined;
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return undefined;
-  }
-}
+const MAX_ADDRESS_LENGTH = 64;
 
 function describe(peer: Peer, error: HawserError | undefined): PeerStatus {
   return {
     ...(peer.address === undefined ? {} : { address: peer.address }),
     ...(peer.username === undefined ? {} : { username: peer.username }),
+    ...(peer.certificates === undefined ? {} : { certificates: peer.certificates }),
     activity: peer.activity,
     progress: peer.session.progress,
     error,
@@ -296,8 +273,8 @@ export function stoppedError(): MessagingError {
   return new MessagingError('LISTENER_STOPPED', 'the listener was stopped', { recoverable: true, closeCode: 1001 });
 }
 
-function fullError(): MessagingError {
-  return new MessagingError('CONNECTION_UNAVAILABLE', 'too many connections', { recoverable: true });
+function fullError(why: string): MessagingError {
+  return new MessagingError('LISTENER_BUSY', why, { recoverable: true });
 }
 
 /** A client that is done says goodbye, and so does one whose device shuts down. */

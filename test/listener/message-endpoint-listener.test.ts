@@ -43,10 +43,10 @@ describe('a MessageEndpointListener', LIMIT, () => {
     for (const [options, code] of [
       [{ ...right, protocolType: 'datagrams' }, 'ARGUMENT_INVALID'],
       [{ collections: [metrics] }, 'ARGUMENT_INVALID'],
-      [{ ...right, maxConnections: 0 }, 'ARGUMENT_INVALID'],
-      [{ ...right, maxConnections: '5' }, 'ARGUMENT_INVALID'],
+      [{ ...right, limits: { maxConnections: 0 } }, 'ARGUMENT_INVALID'],
+      [{ ...right, limits: { maxConnections: '5' } }, 'ARGUMENT_INVALID'],
       [{ ...right, enableDeltaSync: 'yes' }, 'ARGUMENT_INVALID'],
-      [{ ...right, authenticator: {} }, 'OPTION_UNKNOWN'],
+      [{ ...right, authenticators: [] }, 'OPTION_UNKNOWN'],
       [{ ...right, collections: [] }, 'ARGUMENT_INVALID'],
     ] as const) {
       assert.throws(() => new MessageEndpointListener(options as never), { code });
@@ -96,7 +96,7 @@ describe('a MessageEndpointListener', LIMIT, () => {
   });
 
   it('takes as many as it may, and one that was turned away when there is room', async (context) => {
-    const { listener } = await listenerOf(context, { maxConnections: 2 });
+    const { listener } = await listenerOf(context, { limits: { maxConnections: 2 } });
     const first = await connect(listener);
     await connect(listener);
     const pair = loopbackPair();

@@ -58,8 +58,8 @@ describe('a listener is made', LIMIT, () => {
       [{ collections: ['metrics'] }, 'ARGUMENT_INVALID'],
       [{ collections: [metrics, metrics] }, 'ARGUMENT_INVALID'],
       [{ collections: [metrics, other.metrics] }, 'ARGUMENT_INVALID'],
-      [{ collections, maxConnections: 0 }, 'ARGUMENT_INVALID'],
-      [{ collections, maxConnections: 1.5 }, 'ARGUMENT_INVALID'],
+      [{ collections, limits: { maxConnections: 0 } }, 'ARGUMENT_INVALID'],
+      [{ collections, limits: { maxConnections: 1.5 } }, 'ARGUMENT_INVALID'],
       [{ collections, readOnly: 'no' }, 'ARGUMENT_INVALID'],
       [{ collections, enableDeltaSync: 1 }, 'ARGUMENT_INVALID'],
       [{ collections, heartbeat: -1 }, 'ARGUMENT_INVALID'],
@@ -110,7 +110,9 @@ describe('a handshake', LIMIT, () => {
       [['BLIP_3+CBMobile_4', 'BLIP_3+CBMobile_3'], BOTH[0]],
       [['BLIP_3+CBMobile_2'], BOTH[1]],
     ] as const) {
-      assert.deepEqual(await admit(offered), { status: 101, protocol: chosen });
+      const access = [{ collection: listener.collections[0], push: true, pull: true }];
+      assert.deepEqual(await admit(offered), { status: 101, protocol: chosen, peer: {} });
+      assert.deepEqual(await listener.accessOf({}), access);
     }
     for (const offered of [[], ['BLIP_3+CBMobile_4'], ['blip_3+cbmobile_3'], [' BLIP_3+CBMobile_3'], ['__proto__']]) {
       const verdict = await admit(offered);
@@ -135,7 +137,7 @@ describe('a handshake', LIMIT, () => {
     assert.deepEqual(await admit('/vessel/_blipsync', BOTH, basic('a:right')), {
       status: 101,
       protocol: BOTH[0],
-      username: 'a',
+      peer: { username: 'a', access: [{ collection: listener.collections[0], push: true, pull: true }] },
     });
     for (const authorization of [undefined, '', 'Basic', basic('a:wrong'), 'Bearer x', basic('no colon')]) {
       assert.equal((await admit('/vessel/_blipsync', BOTH, authorization)).status, 401, authorization);
@@ -143,7 +145,7 @@ describe('a handshake', LIMIT, () => {
   });
 
   it('is turned away where there are too many, and so is a connection that was admitted with others', async (context) => {
-    const { listener } = await listenerOf(context, { maxConnections: 2 });
+    const { listener } = await listenerOf(context, { limits: { maxConnections: 2 } });
     const admit = async () => (await listener.admit({ path: '/vessel/_blipsync', protocols: BOTH })).status;
     assert.deepEqual(await Promise.all([admit(), admit(), admit()]), [101, 101, 101]);
     const [first] = [await connect(listener), await connect(listener)];

@@ -82,8 +82,8 @@ describe('the configuration of a listener', () => {
     refused({ collections, tlsIdentity: {} }, 'ARGUMENT_INVALID', /tlsIdentity/);
     refused({ collections, authenticator: () => true }, 'ARGUMENT_INVALID', /authenticator/);
     refused({ collections, heartbeat: -1 }, 'ARGUMENT_INVALID', /heartbeat/);
-    refused({ collections, handshakeTimeout: Number.NaN }, 'ARGUMENT_INVALID', /handshakeTimeout/);
-    refused({ collections, maxConnections: 0 }, 'ARGUMENT_INVALID', /maxConnections/);
+    refused({ collections, limits: { handshakeTimeout: Number.NaN } }, 'ARGUMENT_INVALID', /handshakeTimeout/);
+    refused({ collections, limits: { maxConnections: 0 } }, 'ARGUMENT_INVALID', /maxConnections/);
   });
 
   test('has defaults', async (context) => {
@@ -342,7 +342,7 @@ describe('a listener', () => {
   });
 
   test('takes no more connections than it may', async (context) => {
-    const { listener } = await makeListener(context, { maxConnections: 1 });
+    const { listener } = await makeListener(context, { limits: { maxConnections: 1 } });
     await listener.start();
     const first = await enter(listener.urls[0] ?? '');
     assert.equal(first.outcome, 'open');
@@ -459,7 +459,7 @@ describe('who may connect', () => {
       await listener.start();
       const url = listener.urls[0] ?? '';
       const basic = (username: string, password: string) => ({
-        authorization: new BasicAuthenticator(username, password).authorization(),
+        ...new BasicAuthenticator(username, password).credentials(),
       });
       assert.equal(await outcomeOf(url), 'AUTHENTICATION_FAILED');
       assert.equal(await outcomeOf(url, basic('bob', 'pa$$w0rd')), 'AUTHENTICATION_FAILED');

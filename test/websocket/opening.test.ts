@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { deferred } from '../../src/base/index.js';
 import type { ConnectOptions, MessagingError } from '../../src/endpoint/index.js';
 import { URLEndpoint } from '../../transports/websocket/index.js';
-import { networkError, refusalError } from '../../transports/websocket/network-errors.js';
+import { networkError } from '../../transports/websocket/network-errors.js';
 import { ConnectionRecorder } from '../conformance/index.js';
 import { selfSignedIdentity } from '../support/certificates.js';
 import { connectOptions } from '../support/connect-options.js';
@@ -132,7 +132,7 @@ describe('a server that refuses', () => {
     [404, 'REMOTE_DATABASE_NOT_FOUND', false],
     [408, 'CONNECTION_UNAVAILABLE', true],
     [426, 'CONNECTION_REJECTED', false],
-    [429, 'CONNECTION_UNAVAILABLE', true],
+    [429, 'AUTHENTICATION_DELAYED', true],
     [500, 'CONNECTION_REJECTED', false],
     [501, 'CONNECTION_REJECTED', false],
     [502, 'CONNECTION_UNAVAILABLE', true],
@@ -148,6 +148,19 @@ describe('a server that refuses', () => {
       const error = await failure(`ws://127.0.0.1:${port}/db`);
       assert.deepEqual([error.code, error.recoverable, error.number], [code, recoverable, 10_000 + status]);
       assert.match(error.message, new RegExp(`HTTP ${status}.*because I say so`));
+    });
+  }
+
+  for (const [status, code, number] of [
+    [495, 'TLS_CLIENT_CERTIFICATE_REJECTED', 5_010],
+    [496, 'TLS_CLIENT_CERTIFICATE_REQUIRED', 5_006],
+  ] as const) {
+    test(`because of a certificate, with ${status}, gives ${code}`, async (context) => {
+      const body = JSON.stringify({ reason: 'who are you?' });
+      const port = await answering(context, http(status, ['Content-Type: application/json'], body));
+      const error = await failure(`ws://127.0.0.1:${port}/db`);
+      assert.deepEqual([error.code, error.recoverable, error.number], [code, false, number]);
+      assert.match(error.message, /who are you\?$/);
     });
   }
 
@@ -319,7 +332,9 @@ describe('the request', () => {
 });
 
 test('an open connection knows the protocol that was chosen', async () => {
-  const host = await startWebSocketHost({ admit: async () => ({ status: 101, protocol: 'BLIP_3+CBMobile_2' }) });
+  const host = await startWebSocketHost({
+    admit: async () => ({ status: 101, protocol: 'BLIP_3+CBMobile_2', peer: {} }),
+  });
   const connection = new URLEndpoint(`ws://127.0.0.1:${host.port}/db`).createConnection(connectOptions());
   assert.equal(connection.protocol, undefined);
   await new ConnectionRecorder().open(connection);
@@ -328,10 +343,6 @@ test('an open connection knows the protocol that was chosen', async () => {
   assert.equal(accepted.protocol, 'BLIP_3+CBMobile_2');
   await host.close();
   await connection.close();
-});
-
-test('a refusal is named by its status alone where there is no reason', () => {
-  assert.match(refusalError(418, undefined, 'boat:1').message, /^boat:1: .*\(HTTP 418\)$/);
 });
 
 /** Advances the clock, leaving time for real sockets, until `work` has settled. */

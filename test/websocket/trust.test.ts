@@ -21,7 +21,8 @@ import { startWebSocketHost } from '../support/web-socket-host.js';
 
 const SELF_SIGNED_ONLY: ServerTrust = { acceptOnlySelfSignedServerCertificate: true };
 const pin = (pinnedServerCertificate: X509Certificate): ServerTrust => ({ pinnedServerCertificate });
-const authorization = new BasicAuthenticator('alice', 'pa$$w0rd').authorization();
+const fingerprint = ({ fingerprint256 }: X509Certificate): ServerTrust => ({ pinnedServerFingerprint: fingerprint256 });
+const { authorization } = new BasicAuthenticator('alice', 'pa$$w0rd').credentials();
 
 let selfSigned: TLSIdentity;
 let chained: { identity: TLSIdentity; root: Issuer; intermediate: Issuer; leaf: Issuer };
@@ -87,6 +88,15 @@ describe('what a client accepts', () => {
     ],
     ['the leaf of a chain as pin', () => chained.identity, () => pin(chained.leaf.certificate), 'open', undefined],
     ['an intermediate as pin', () => chained.identity, () => pin(chained.intermediate.certificate), 'open', undefined],
+    ['the right fingerprint', () => selfSigned, () => fingerprint(selfSigned.certificate), 'open', undefined],
+    [
+      'that of the root of a chain',
+      () => chained.identity,
+      () => fingerprint(chained.root.certificate),
+      'open',
+      undefined,
+    ],
+    ['a wrong fingerprint', () => selfSigned, () => fingerprint(stranger), 'TLS_CERTIFICATE_UNTRUSTED', 5011],
     ['the root of a chain as pin', () => chained.identity, () => pin(chained.root.certificate), 'open', undefined],
   ] as const) {
     test(`${what}: ${outcome}`, async () => {

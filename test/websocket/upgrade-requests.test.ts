@@ -6,6 +6,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { deferred } from '../../src/base/index.js';
+import { refusal } from '../../src/listener/admission.js';
 import { ListenerPasswordAuthenticator } from '../../src/security/index.js';
 import { startWebSocketHost, type WebSocketHostOptions } from '../support/web-socket-host.js';
 import { selfSignedIdentity } from '../support/certificates.js';
@@ -148,8 +149,10 @@ describe('an upgrade that is refused', () => {
     const authenticator = new ListenerPasswordAuthenticator(() => false);
     const { port } = await start(context, {
       admit: async ({ authorization }) => {
-        const result = await authenticator.authenticate(authorization);
-        return result.ok ? { status: 101, protocol: 'BLIP_3+CBMobile_3' } : { status: 401, reason: result.reason };
+        const result = await authenticator.authenticate({ authorization });
+        return result.ok
+          ? { status: 101, protocol: 'BLIP_3+CBMobile_3', peer: {} }
+          : refusal(result.status, result.reason);
       },
     });
     const { status, headers, body } = await ask(
@@ -167,7 +170,7 @@ describe('an upgrade that is refused', () => {
     const { port } = await start(context, {
       admit: async ({ protocols }) => {
         if (++calls === 1) throw new Error('no decision');
-        return { status: 101, protocol: protocols[0] ?? '' };
+        return { status: 101, protocol: protocols[0] ?? '', peer: {} };
       },
     });
     assert.equal((await ask(port, get(), context)).status, Number.NaN);
@@ -257,7 +260,7 @@ describe('a stranger', () => {
   test('whose password is being checked is cut off after 15 seconds too', async (context) => {
     const clock = new VirtualClock();
     const asked = deferred();
-    const decision = deferred<{ status: 101; protocol: string }>();
+    const decision = deferred<{ status: 101; protocol: string; peer: object }>();
     const host = await start(context, {
       clock,
       admit: () => {
@@ -274,7 +277,7 @@ describe('a stranger', () => {
     const closed = untilClosed(socket);
     await clock.advance(15_000);
     await closed;
-    decision.resolve({ status: 101, protocol: 'BLIP_3+CBMobile_3' }); // too late: nobody is there
+    decision.resolve({ status: 101, protocol: 'BLIP_3+CBMobile_3', peer: {} }); // too late: nobody is there
     await clock.advance(1_000);
     assert.equal(clock.pendingTimers, 0);
   });

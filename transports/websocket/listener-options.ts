@@ -1,11 +1,14 @@
 /** How a listener is configured: checked once, copied, and complete from then on. */
 import {
   checkInteger,
+  checkKeyUsage,
   checkOptions,
   checkSeconds,
   HawserError,
+  type AuthorizePeer,
   type Clock,
   type ListenerAuthenticator,
+  type ListenerLimits,
   type Logger,
   type PeerListener,
   type PeerListenerOptions,
@@ -25,19 +28,19 @@ export interface URLEndpointListenerOptions {
   readonly tlsIdentity?: TLSIdentity;
   /** Who may connect. @default everybody */
   readonly authenticator?: ListenerAuthenticator;
-  /** Peers may pull but not push. @default false */
+  /** Peers may pull but not push, whatever `authorize` says. @default false */
   readonly readOnly?: boolean;
+  /** What each peer may do, once it is known who it is. @default everything */
+  readonly authorize?: AuthorizePeer;
   /** Send and take differences to what the other side has, instead of whole documents. @default false */
   readonly enableDeltaSync?: boolean;
-  /** Connections at a time; the next is told to try again later. @default 1,000 */
-  readonly maxConnections?: number;
+  /** How much a stranger may cost. */
+  readonly limits?: ListenerLimits;
   /**
    * Probe a link on which nothing arrived for this long, and give up a client that owes an answer and sends nothing for as
    * long. In seconds; 0 for the default. @default 330
    */
   readonly heartbeat?: number;
-  /** How long a client may take from connecting to the upgrade, TLS and password included. In seconds. @default 15 */
-  readonly handshakeTimeout?: number;
   /** @default the database's */
   readonly logger?: Logger;
   /** @default the database's */
@@ -55,12 +58,13 @@ export interface URLEndpointListenerConfiguration {
   readonly readOnly: boolean;
   readonly enableDeltaSync: boolean;
   readonly heartbeat: number;
-  readonly handshakeTimeout: number;
+  readonly authorize: AuthorizePeer | undefined;
+  readonly limits: Required<ListenerLimits>;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
-/** Throws `OPTION_UNKNOWN`, or `ARGUMENT_INVALID` for what the engine does not check by itself. */
+/** Throws `OPTION_UNKNOWN`, `IDENTITY_UNSUITABLE`, or `ARGUMENT_INVALID` for what the engine does not check by itself. */
 export function checkListenerOptions(options: URLEndpointListenerOptions): void {
   if (options === undefined) throw new HawserError('ARGUMENT_INVALID', 'URLEndpointListener: options are required');
   checkOptions('URLEndpointListener', options, KNOWN_OPTIONS);
@@ -69,9 +73,7 @@ export function checkListenerOptions(options: URLEndpointListenerOptions): void 
     if (!holds) throw new HawserError('ARGUMENT_INVALID', `URLEndpointListener: ${what}`);
   };
   checkInteger('URLEndpointListener: port', options.port ?? 0, 0, 65_535);
-  for (const name of ['heartbeat', 'handshakeTimeout'] as const) {
-    checkSeconds(`URLEndpointListener: ${name}`, options[name] ?? 0);
-  }
+  checkSeconds('URLEndpointListener: heartbeat', options.heartbeat);
   for (const [name, value] of Object.entries({ disableTLS, readOnly, enableDeltaSync })) {
     check(value === undefined || typeof value === 'boolean', `${name} must be true or false`);
   }
@@ -79,8 +81,12 @@ export function checkListenerOptions(options: URLEndpointListenerOptions): void 
   check(networkInterface === undefined || isName, 'networkInterface must be the name of an interface or an address');
   const isIdentity = typeof tlsIdentity?.certificatePem === 'function';
   check(tlsIdentity === undefined || isIdentity, 'tlsIdentity must be a TLSIdentity');
-  const isAuthenticator = typeof authenticator?.authenticate === 'function';
-  check(authenticator === undefined || isAuthenticator, 'authenticator must be a ListenerPasswordAuthenticator');
+  if (tlsIdentity !== undefined) checkKeyUsage(tlsIdentity, 'serverAuth');
+  const asksInVain = disableTLS === true && authenticator?.kind === 'certificate';
+  check(
+    !asksInVain,
+    'a ListenerCertificateAuthenticator needs TLS: nobody can show a certificate while disableTLS is true',
+  );
 }
 
 /** The copy that a listener keeps. `peers` has checked and copied what is the engine's. */
@@ -98,7 +104,8 @@ export function listenerConfiguration(
     readOnly: options.readOnly ?? false,
     enableDeltaSync: options.enableDeltaSync ?? false,
     heartbeat: options.heartbeat || DEFAULT_HEARTBEAT,
-    handshakeTimeout: options.handshakeTimeout || DEFAULT_HANDSHAKE_TIMEOUT,
+    authorize: options.authorize,
+    limits: peers.limits,
     logger: peers.logger,
     clock: peers.clock,
   });
@@ -106,10 +113,8 @@ export function listenerConfiguration(
 
 const KNOWN_OPTIONS = [
   ...['collections', 'port', 'networkInterface', 'disableTLS', 'tlsIdentity', 'authenticator', 'readOnly'],
-  ...['enableDeltaSync', 'maxConnections', 'heartbeat', 'handshakeTimeout', 'logger', 'clock'],
+  ...['authorize', 'limits', 'enableDeltaSync', 'heartbeat', 'logger', 'clock'],
 ];
 
 /** A little more than the 300 s of a client, so that on an idle link one side probes and not both. */
 const DEFAULT_HEARTBEAT = 330;
-/** What a Couchbase Lite client allows for the same (specification 1.6). */
-const DEFAULT_HANDSHAKE_TIMEOUT = 15;

@@ -7,12 +7,13 @@
  * Invariant: a start that fails and a stop that has ended leave no socket, timer or handle behind.
  */
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import { join } from 'node:path';
 import {
   anonymousIdentity,
   HawserError,
   PeerListener,
+  serverTlsOptions,
   type ListenerEvents,
   type ListenerStatus,
   type PeerStatus,
@@ -20,7 +21,7 @@ import {
   type Unsubscribe,
 } from '../../src/index.js';
 import { bind, closed } from './bind.js';
-import { Handshakes } from './handshakes.js';
+import { IdentityRenewal } from './identity-renewal.js';
 import {
   checkListenerOptions,
   listenerConfiguration,
@@ -28,6 +29,7 @@ import {
   type URLEndpointListenerOptions,
 } from './listener-options.js';
 import { addressesOf, hostsOf, urlHost, type Host } from './local-addresses.js';
+import { UnfinishedSockets } from './unfinished-sockets.js';
 import { UpgradeRequests } from './upgrade-requests.js';
 
 export class URLEndpointListener {
@@ -39,17 +41,22 @@ export class URLEndpointListener {
   /** The stop of the run before. */
   #stopping: Promise<void> = Promise.resolve();
 
-  /** @throws `OPTION_UNKNOWN`, or `ARGUMENT_INVALID` for a wrong value, no collections or collections of two databases */
+  /**
+   * @throws `OPTION_UNKNOWN`; `ARGUMENT_INVALID` for a wrong value, no collections, collections of two databases, or an
+   *   authenticator of certificates without TLS; `IDENTITY_UNSUITABLE` for a certificate that is not for servers
+   */
   constructor(options: URLEndpointListenerOptions) {
     checkListenerOptions(options);
-    const { collections, authenticator, readOnly, enableDeltaSync, maxConnections, heartbeat, logger, clock } = options;
+    const { collections, authenticator, readOnly, enableDeltaSync, heartbeat, logger, clock, authorize, limits } =
+      options;
     this.#peers = new PeerListener({
       collections,
       ...(authenticator === undefined ? {} : { authenticator }),
       ...(readOnly === undefined ? {} : { readOnly }),
       ...(enableDeltaSync === undefined ? {} : { enableDeltaSync }),
       ...(heartbeat === undefined ? {} : { heartbeat }),
-      ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(authorize === undefined ? {} : { authorize }),
+      ...(limits === undefined ? {} : { limits }),
       ...(logger === undefined ? {} : { logger }),
       ...(clock === undefined ? {} : { clock }),
     });
@@ -97,9 +104,9 @@ export class URLEndpointListener {
     );
   }
 
-  /** The certificate that peers see; `undefined` when stopped and without TLS. */
+  /** The certificate that peers see; `undefined` when stopped and without TLS. An anonymous one is renewed before it ends. */
   get tlsIdentity(): TLSIdentity | undefined {
-    return this.#run?.server?.identity;
+    return this.#run?.server?.identity?.current;
   }
 
   /** How many connections there are, and how many of them are transferring something now. */
@@ -147,35 +154,72 @@ export class URLEndpointListener {
   }
 
   async #listen(): Promise<RunningServer> {
-    const { disableTLS, port, networkInterface, heartbeat, handshakeTimeout, clock, logger } = this.config;
+    const { port, networkInterface } = this.config;
     const hosts = hostsOf(networkInterface);
     // From here on the database stops us before it closes.
     await this.#peers.start(() => this.stop());
     try {
-      const identity = disableTLS ? undefined : await this.#identity();
-      const handshakes = new Handshakes({
-        clock,
-        timeoutMs: handshakeTimeout * 1_000,
-        onGivenUp: (address, why) => logger.log('info', 'listener', `gave up a connection from ${address}: ${why}`),
-      });
-      const peers = this.#peers;
-      const requests = new UpgradeRequests({ peers, handshakes, heartbeatMs: heartbeat * 1_000, clock, logger });
-      const bound = await bind(() => makeServer(identity, requests), hosts, port);
-      return { ...bound, hosts, identity, handshakes };
+      const identity = await this.#identity();
+      const bound = await bind(() => this.#server(identity?.current), hosts, port);
+      identity?.start((renewed) => this.#renewed(bound.servers, renewed));
+      return { ...bound, hosts, identity };
     } catch (error) {
       await this.#peers.stop();
       throw error;
     }
   }
 
-  #identity(): Promise<TLSIdentity> | TLSIdentity {
-    const { tlsIdentity, clock, logger } = this.config;
-    return tlsIdentity ?? anonymousIdentity(join(this.#peers.database.path, IDENTITY_FOLDER), { clock, logger });
+  async #identity(): Promise<IdentityRenewal | undefined> {
+    const { disableTLS, tlsIdentity, clock, logger } = this.config;
+    if (disableTLS) return undefined;
+    const folder = join(this.#peers.database.path, IDENTITY_FOLDER);
+    const find = tlsIdentity === undefined ? () => anonymousIdentity(folder, { clock, logger }) : undefined;
+    const onError = (error: unknown): void => this.#peers.report(error);
+    return new IdentityRenewal({
+      current: tlsIdentity ?? ((await find?.()) as TLSIdentity),
+      find,
+      clock,
+      logger,
+      onError,
+    });
   }
 
-  async #shut({ servers, handshakes }: RunningServer): Promise<void> {
+  #server(identity: TLSIdentity | undefined): HttpServer | HttpsServer {
+    const { heartbeat, authenticator, clock, logger } = this.config;
+    // Node's own time limits are off: a pending handshake has one for the whole way to the upgrade.
+    const limits = {
+      maxHeaderSize: MAX_HEADER_SIZE,
+      requestTimeout: 0,
+      headersTimeout: 0,
+      handshakeTimeout: 2 ** 31 - 1,
+    };
+    const server =
+      identity === undefined
+        ? createHttpServer(limits)
+        : createHttpsServer({ ...limits, ...serverTlsOptions(identity, authenticator) });
+    const requests = new UpgradeRequests({
+      peers: this.#peers,
+      sockets: new UnfinishedSockets(this.#peers.handshakes),
+      asksForCertificate: authenticator?.kind === 'certificate',
+      heartbeatMs: heartbeat * 1_000,
+      clock,
+      logger,
+    });
+    requests.serve(server);
+    return server;
+  }
+
+  /** Connections that there are keep the certificate that they began with. */
+  #renewed(servers: readonly (HttpServer | HttpsServer)[], identity: TLSIdentity): void {
+    for (const server of servers) {
+      if (server instanceof HttpsServer) server.setSecureContext(serverTlsOptions(identity, this.config.authenticator));
+    }
+    this.#peers.renewed(identity);
+  }
+
+  async #shut({ servers, identity }: RunningServer): Promise<void> {
+    identity?.stop();
     const emptied = servers.map(closed);
-    handshakes.destroyAll();
     await this.#peers.stop();
     await Promise.all(emptied);
   }
@@ -192,24 +236,7 @@ interface RunningServer {
   readonly port: number;
   readonly hasIPv6: boolean;
   readonly hosts: readonly Host[];
-  readonly identity: TLSIdentity | undefined;
-  readonly handshakes: Handshakes;
-}
-
-function makeServer(identity: TLSIdentity | undefined, requests: UpgradeRequests): HttpServer | HttpsServer {
-  // Node's own time limits are off: Handshakes has one for the whole way to the upgrade.
-  const limits = { maxHeaderSize: MAX_HEADER_SIZE, requestTimeout: 0, headersTimeout: 0 };
-  const server =
-    identity === undefined
-      ? createHttpServer(limits)
-      : createHttpsServer({
-          ...limits,
-          key: identity.privateKeyPem(),
-          cert: identity.certificatePem(),
-          minVersion: 'TLSv1.2',
-        });
-  requests.serve(server);
-  return server;
+  readonly identity: IdentityRenewal | undefined;
 }
 
 /** Room for the longest Authorization that is looked at, and for the rest. */

@@ -1,10 +1,10 @@
 /**
- * What Node's network and TLS errors, and the HTTP statuses of a refusal, mean to a replicator: the one mapping of this
- * transport (specification 1.5, 1.6.1). Where a real Couchbase Lite stops for good although waiting helps (a server that
- * hangs up before it answers, because it is just being restarted), ours tries again.
+ * What Node's network errors mean to a replicator: the one mapping of this transport (specification 1.6.1). That of TLS is
+ * `tlsError`, that of a listener's refusals `refusalError`, both for every medium. Where a real Couchbase Lite stops for good
+ * although waiting helps (a server that hangs up before it answers, because it is just being restarted), ours tries again.
  */
 import { constants } from 'node:os';
-import { MessagingError, type ErrorCode, type MessagingErrorOptions } from '../../src/index.js';
+import { MessagingError, tlsError, type ErrorCode, type MessagingErrorOptions } from '../../src/index.js';
 
 /** The error for whatever a socket, a TLS handshake or the HTTP parser raised while talking to `address`. */
 export function networkError(cause: unknown, address: string): MessagingError {
@@ -15,12 +15,8 @@ export function networkError(cause: unknown, address: string): MessagingError {
     const numbers = number === undefined ? posixNumber(code) : { number };
     return failure(meaning.code, `${address}: ${text}`, { recoverable: true, cause, ...numbers });
   }
-  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || code === 'EPROTO') {
-    return failure('TLS_HANDSHAKE_FAILED', `${address}: the TLS handshake failed (${code})`, {
-      recoverable: false,
-      cause,
-    });
-  }
+  const ofTls = tlsError(cause, address);
+  if (ofTls !== undefined) return ofTls;
   if (code.startsWith('HPE_')) {
     return looksLikeTls(cause)
       ? failure('TLS_HANDSHAKE_FAILED', `${address}: the server speaks TLS: use wss:`, { recoverable: false, cause })
@@ -31,20 +27,6 @@ export function networkError(cause: unknown, address: string): MessagingError {
   }
   const detail = cause instanceof Error ? cause.message : String(cause);
   return failure('CONNECTION_INTERRUPTED', `${address}: ${detail}`, { recoverable: true, cause });
-}
-
-/**
- * The error for a server that answered the upgrade with something else than 101.
- *
- * @param reason what the body of the answer says, if anything
- */
-export function refusalError(status: number, reason: string | undefined, address: string): MessagingError {
-  const [code, text] = REFUSALS[status] ?? (PASSING.has(status) ? UNAVAILABLE : REJECTED);
-  const said = reason === undefined ? '' : `: ${reason}`;
-  return failure(code, `${address}: ${text} (HTTP ${status})${said}`, {
-    recoverable: PASSING.has(status),
-    number: 10_000 + status,
-  });
 }
 
 /** `error.code`, also of the many errors that Node folds into one when a host has several addresses. */
@@ -98,12 +80,3 @@ const NETWORK_ERRORS: Readonly<Record<string, Meaning>> = {
   ECONNABORTED: LOST,
   EPIPE: LOST,
 };
-
-const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
-  401: ['AUTHENTICATION_FAILED', 'user name or password was refused'],
-  403: ['ACCESS_DENIED', 'access was denied'],
-  404: ['REMOTE_DATABASE_NOT_FOUND', 'the server has no such database'],
-};
-const PASSING: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
-const UNAVAILABLE: readonly [ErrorCode, string] = ['CONNECTION_UNAVAILABLE', 'the server is not available now'];
-const REJECTED: readonly [ErrorCode, string] = ['CONNECTION_REJECTED', 'the server refused the connection'];

@@ -20,12 +20,12 @@ export async function readReason(response: IncomingMessage, clock: Clock): Promi
 }
 
 function reasonIn(body: string, type: string): string | undefined {
-  if (type.startsWith('text/plain')) return shorten(body);
+  if (type.startsWith('text/plain')) return body;
   if (!type.includes('json')) return undefined;
   try {
     const value: unknown = JSON.parse(body);
     if (typeof value === 'object' && value !== null && 'reason' in value && typeof value.reason === 'string') {
-      return shorten(value.reason);
+      return value.reason;
     }
   } catch {
     // Not JSON after all: the status says enough.
@@ -33,13 +33,5 @@ function reasonIn(body: string, type: string): string | undefined {
   return undefined;
 }
 
-/** One line, for a message and a log. */
-function shorten(text: string): string | undefined {
-  // eslint-disable-next-line no-control-regex -- what a server sends must not write to a terminal
-  const line = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
-  return line === '' ? undefined : line.slice(0, MAX_REASON_LENGTH);
-}
-
 const MAX_WAIT_MS = 2_000;
 const MAX_BODY_LENGTH = 8_192;
-const MAX_REASON_LENGTH = 200;

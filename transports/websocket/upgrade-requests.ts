@@ -6,9 +6,19 @@ import { STATUS_CODES, type IncomingMessage, type Server as HttpServer, type Ser
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
-import type { AcceptedPeer, Clock, Logger, PeerListener } from '../../src/index.js';
+import type { TLSSocket } from 'node:tls';
+import {
+  HawserError,
+  peerChain,
+  type AcceptedPeer,
+  type Clock,
+  type Logger,
+  type PeerListener,
+  type PeerRequest,
+} from '../../src/index.js';
 import { WebSocketConnection } from './connection.js';
-import type { Handshakes } from './handshakes.js';
+import { codeOf } from './network-errors.js';
+import type { UnfinishedSockets } from './unfinished-sockets.js';
 import { webSocketOptions } from './web-socket-options.js';
 
 /** The part of the engine that decides. */
@@ -16,7 +26,9 @@ export type Gatekeeper = Pick<PeerListener, 'admit' | 'accept'>;
 
 export interface UpgradeRequestsOptions {
   readonly peers: Gatekeeper;
-  readonly handshakes: Handshakes;
+  readonly sockets: UnfinishedSockets;
+  /** The server asks clients for a certificate, in TLS. */
+  readonly asksForCertificate: boolean;
   readonly heartbeatMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -36,27 +48,32 @@ export class UpgradeRequests {
       clientTracking: false,
       handleProtocols: (_offered, request) => this.#chosen.get(request) ?? false,
     });
-    this.#webSockets.on('wsClientError', (error, _socket, request) => refuse(request.socket, 400, error.message));
+    this.#webSockets.on('wsClientError', (error, _socket, { socket }) => this.#reject(socket, 400, error.message));
   }
 
   /** Answers whatever comes to `server`. No error of a client gets past here. */
   serve(server: HttpServer | HttpsServer): void {
-    const { handshakes, logger } = this.#options;
-    const ignored = (error: Error): void => logger.log('debug', 'listener', `a connection failed: ${error.message}`);
+    const { sockets, logger } = this.#options;
     server.on('connection', (socket: Socket) => {
-      socket.on('error', ignored);
-      handshakes.add(socket);
+      socket.on('error', () => undefined); // its end is told by `sockets`
+      sockets.add(socket);
     });
-    server.on('tlsClientError', (error: Error, socket: Socket) => {
-      ignored(error);
+    // Before Node's own listener, which makes a `clientError` of it: that would be told as wrong HTTP.
+    server.prependListener('tlsClientError', (cause: Error, socket: Socket) => {
+      if (!isLost(cause)) {
+        sockets.refuse(socket, new HawserError('TLS_HANDSHAKE_FAILED', 'no TLS came about', { cause }));
+      }
       socket.destroy();
     });
-    server.on('clientError', (error: Error, socket: Socket) => {
-      ignored(error);
-      if (socket.writable) refuse(socket, 400, 'this is not HTTP');
-      else socket.destroy();
+    server.on('clientError', (cause: Error, socket: Socket) => {
+      if (isLost(cause)) socket.destroy();
+      else this.#reject(socket, 400, 'this is not HTTP', cause);
     });
-    server.on('request', (_request: IncomingMessage, response: ServerResponse) => requireUpgrade(response));
+    server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      sockets.refuse(socket, new HawserError('CONNECTION_PROTOCOL_ERROR', 'it did not ask for a WebSocket'));
+      requireUpgrade(response);
+    });
+    server.on('connect', ({ socket }: IncomingMessage) => this.#reject(socket, 405, 'this is no proxy'));
     server.on('upgrade', (request: IncomingMessage, _socket, head: Buffer) => void this.#upgrade(request, head));
     // Accepting fails when the process is out of file descriptors; it goes on when there are some again.
     server.on('error', (error: Error) =>
@@ -65,42 +82,61 @@ export class UpgradeRequests {
   }
 
   async #upgrade(request: IncomingMessage, head: Buffer): Promise<void> {
-    const { peers, logger } = this.#options;
-    const { socket, method, headers } = request;
+    const { peers, sockets, logger } = this.#options;
+    const { socket, method } = request;
     socket.on('error', () => undefined);
-    if (method !== 'GET') return refuse(socket, 405, 'only GET is understood');
-    const { authorization } = headers;
-    const address = socket.remoteAddress;
+    if (method !== 'GET') return this.#reject(socket, 405, 'only GET is understood');
     try {
-      const verdict = await peers.admit({
-        path: (request.url ?? '').replace(/\?.*$/, ''),
-        protocols: listOf(headers['sec-websocket-protocol']),
-        authorization,
-      });
+      const verdict = await peers.admit(this.#shown(request));
       if (socket.destroyed) return; // the client has gone, or the listener has stopped
-      if (verdict.status !== 101) return refuse(socket, verdict.status, verdict.reason);
-      const { protocol, username } = verdict;
+      if (verdict.status !== 101) {
+        sockets.refuse(socket, verdict.error);
+        return answer(socket, verdict.status, verdict.reason, verdict.retryAfter);
+      }
+      const { protocol, peer } = verdict;
       this.#chosen.set(request, protocol);
-      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) =>
-        this.#accept(webSocket, socket, {
-          ...(username === undefined ? {} : { username }),
-          ...(address === undefined ? {} : { address }),
-        }),
-      );
+      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, socket, peer));
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
-      logger.log('error', 'listener', `a connection from ${address} could not be handled: ${detail}`);
+      logger.log('error', 'listener', `a connection from ${socket.remoteAddress} could not be handled: ${detail}`);
       socket.destroy();
     }
   }
 
+  /** What a client says of itself. */
+  #shown({ socket, url, headers }: IncomingMessage): PeerRequest {
+    const { asksForCertificate, sockets } = this.#options;
+    return {
+      path: (url ?? '').replace(/\?.*$/, ''),
+      protocols: listOf(headers['sec-websocket-protocol']),
+      authorization: headers.authorization,
+      address: socket.remoteAddress,
+      signal: sockets.signalOf(socket),
+      ...(asksForCertificate ? peerChain(socket as TLSSocket) : {}),
+    };
+  }
+
   #accept(webSocket: WebSocket, socket: Socket, peer: AcceptedPeer): void {
     webSocket.pause(); // before anything is read: the connection resumes it when the engine listens
-    const { peers, handshakes, clock, heartbeatMs } = this.#options;
-    handshakes.finish(socket);
+    const { peers, sockets, clock, heartbeatMs } = this.#options;
+    if (!sockets.finish(socket)) return webSocket.terminate(); // it went while it was let in, which has been told
     peers.accept(new WebSocketConnection({ webSocket, socket }, { clock, heartbeatMs }), peer);
   }
+
+  /** For what is no upgrade. */
+  #reject(socket: Socket, status: number, reason: string, cause?: Error): void {
+    this.#options.sockets.refuse(socket, new HawserError('CONNECTION_PROTOCOL_ERROR', reason, { cause }));
+    if (socket.writable) answer(socket, status, reason);
+    else socket.destroy();
+  }
 }
+
+/** Whether the client is gone, rather than wrong. */
+function isLost(error: Error): boolean {
+  return LOST.has(codeOf(error) ?? '');
+}
+
+const LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT']);
 
 /** The elements of a comma-separated header, with or without spaces. */
 function listOf(header: string | undefined): string[] {
@@ -120,18 +156,25 @@ function requireUpgrade(response: ServerResponse): void {
 }
 
 /** Answers and hangs up. Does not cut the line before the client has read it: the deadline of the handshake still runs. */
-function refuse(socket: Socket, status: number, reason: string): void {
+function answer(socket: Socket, status: number, reason: string, retryAfter?: number): void {
   const body = bodyOf(reason);
   const lines = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `HTTP/1.1 ${status} ${PHRASES[status] ?? STATUS_CODES[status] ?? ''}`,
     'Connection: close',
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     ...(status === 401 ? ['WWW-Authenticate: Basic realm="hawser"'] : []),
+    ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
   ];
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
-  socket.resume();
+  socket.resume(); // what it still sends must be read, or its system would throw the answer away
 }
+
+/** Those that are not in any RFC. */
+const PHRASES: Readonly<Record<number, string>> = {
+  495: 'SSL Certificate Error',
+  496: 'SSL Certificate Required',
+};
 
 function bodyOf(reason: string): string {
   return JSON.stringify({ reason });

@@ -5,9 +5,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
-import { deferred, MessagingError, type ConnectOptions } from '../../src/index.js';
+import { deferred, MessagingError, refusalError, type ConnectOptions } from '../../src/index.js';
 import { destroyed } from './dial.js';
-import { networkError, refusalError } from './network-errors.js';
+import { networkError } from './network-errors.js';
 import { readReason } from './refusal-reason.js';
 import { webSocketOptions } from './web-socket-options.js';
 
