@@ -1,6 +1,6 @@
 /**
  * The listener as its users know it, over real sockets: where it listens, whom it lets in, what becomes of clients when it
- * ends. The numbers are those of the acceptance scenarios; what is about certificates is tested in `websocket/`.
+ * ends. The numbers are those of the acceptance scenarios; TLS is in `tls-outcomes*.test.ts` and `listener-security.test.ts`.
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';

@@ -9,6 +9,7 @@ import {
   Replicator,
   seededRandom,
   type Collection,
+  type DatabaseOptions,
   type LoopbackPair,
   type MessageEndpointConnection,
   type ProtocolType,
@@ -29,8 +30,9 @@ export interface Peer {
 }
 
 /** A database of its own that is closed and deleted after the test. */
-export async function openPeer(context: TestContext, name: string): Promise<Peer> {
-  const database = await Database.open(await temporaryDirectory(context), { name, logger: memoryLogger() });
+export async function openPeer(context: TestContext, name: string, options: DatabaseOptions = {}): Promise<Peer> {
+  const directory = await temporaryDirectory(context);
+  const database = await Database.open(directory, { name, logger: memoryLogger(), ...options });
   cleanup(context, () => database.close());
   return { name, database, metrics: await database.createCollection('metrics') };
 }

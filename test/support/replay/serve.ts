@@ -22,12 +22,13 @@ export interface Served {
 export async function serve(database: Database, capture: Capture, deadline: Deadline): Promise<Served> {
   const problems: DocumentOutcome[] = [];
   const pair = loopbackPair();
+  const collections = servedCollections(capture).map(
+    (name) => collectionNamed(database, name) as unknown as Collection<never>,
+  );
   const session = new PassiveSession({
     connection: pair.b,
-    collections: servedCollections(capture).map(
-      (name) => collectionNamed(database, name) as unknown as Collection<never>,
-    ),
-    readOnly: false,
+    collections,
+    access: collections.map((collection) => ({ collection, push: true, pull: true })),
     enableDeltaSync: true,
     silenceMs: 600_000,
     clock: systemClock,
