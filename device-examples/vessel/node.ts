@@ -2,7 +2,8 @@
  * A sensor node. It saves each reading of its instruments as a document and replicates continuously with the bridge. It
  * saves whether the bridge is there or not: what the bridge missed is pushed when it is back.
  *
- *   BRIDGE_URL=wss://… NODE_PASSWORD=… NODE_FOLDER=… NMEA_LOG=… NMEA_COUNT=… NMEA_RATE=… node --import tsx node.ts weather
+ *   BRIDGE_URL=wss://… BRIDGE_FINGERPRINT=… NODE_PASSWORD=… NODE_FOLDER=… NMEA_LOG=… NMEA_COUNT=… NMEA_RATE=… \
+ *     node --import tsx node.ts weather
  */
 import { BasicAuthenticator, Database, Replicator } from 'hawser';
 import { URLEndpoint } from 'hawser/websocket';
@@ -30,7 +31,7 @@ const replicator = new Replicator({
   type: 'push',
   continuous: true,
   authenticator: new BasicAuthenticator(node, setting('NODE_PASSWORD')),
-  acceptOnlySelfSignedServerCertificate: true,
+  pinnedServerFingerprint: setting('BRIDGE_FINGERPRINT'), // nobody else can pose as the bridge
 });
 replicator.on('status', ({ activity, error }) => report({ type: 'link', activity, reason: error?.code }));
 replicator.on('documents', ({ documents }) => {

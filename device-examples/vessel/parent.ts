@@ -6,8 +6,8 @@ import type { Reading, Role } from './readings.js';
 
 /** What bridge and nodes tell. */
 export type Report =
-  /** The bridge can be reached. */
-  | { readonly type: 'listening'; readonly url: string; readonly port: number }
+  /** The bridge can be reached, and is to be known by its certificate. */
+  | { readonly type: 'listening'; readonly url: string; readonly port: number; readonly fingerprint: string }
   /** Documents of each node that are stored on the bridge. */
   | { readonly type: 'stored'; readonly counts: Readonly<Record<Role, number>> }
   /** Documents in a node's database, how many there will be, and the last reading that people look at. */

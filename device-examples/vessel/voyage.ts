@@ -32,7 +32,7 @@ export class Voyage {
   /** Nodes that have told how many readings there will be. */
   readonly #ready = new Set<string>();
   readonly #digestsWritten = new Set<string>();
-  #bridge: { readonly url: string; readonly port: number } | undefined;
+  #bridge: { readonly url: string; readonly port: number; readonly fingerprint: string } | undefined;
   /** Chosen at the first start of the bridge and kept. */
   #port = 0;
   #failure: Error | undefined;
@@ -64,6 +64,7 @@ export class Voyage {
     for (const role of ROLES) {
       this.#start(role, 'node.ts', [role], {
         BRIDGE_URL: this.#bridge?.url ?? '',
+        BRIDGE_FINGERPRINT: this.#bridge?.fingerprint ?? '',
         NODE_PASSWORD: this.#passwords[role],
         NODE_FOLDER: join(folder, role),
         NMEA_LOG: logs.files[role],
