@@ -7,8 +7,14 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** What a snippet may use without declaring it, because it is the reader's own. */
-const OF_THE_READER = 'declare const secret: string;\n';
+/** What a snippet may use without declaring it, because it is the reader's own or stands in a snippet before it. */
+const OF_THE_READER = `
+declare const secret: string;
+declare const metrics: import('hawser').Collection;
+declare const alarms: import('hawser').Collection;
+declare const target: import('hawser').Endpoint;
+declare const authenticator: import('hawser').ListenerAuthenticator;
+`;
 
 test('compiles every TypeScript block of the README', () => {
   const blocks = [...readFileSync(`${root}README.md`, 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(
@@ -19,7 +25,8 @@ test('compiles every TypeScript block of the README', () => {
   const folder = `${root}device-examples/.readme-test`;
   mkdirSync(folder, { recursive: true });
   try {
-    blocks.forEach((code, index) => writeFileSync(`${folder}/block-${index + 1}.ts`, OF_THE_READER + code));
+    writeFileSync(`${folder}/reader.d.ts`, OF_THE_READER);
+    blocks.forEach((code, index) => writeFileSync(`${folder}/block-${index + 1}.ts`, code ?? ''));
     writeFileSync(`${folder}/tsconfig.json`, '{ "extends": "../../tsconfig.public.json", "include": ["*.ts"] }');
     const tsc = `${root}node_modules/typescript/bin/tsc`;
     const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
