@@ -3,7 +3,7 @@ import { fromUtf8, parseJson, type JsonValue } from '../base/index.js';
 import { HawserError } from '../errors.js';
 import { isPlausibleRevisionID } from '../revision/index.js';
 import { sequenceText } from './checkpoint.js';
-import { MAX_JSON_BODY } from './tuning.js';
+import { MAX_JSON_BODY, MAX_LIST_ENTRIES } from './tuning.js';
 
 /** One entry of `changes`. */
 export interface AnnouncedChange {
@@ -111,6 +111,9 @@ const MAX_SEQUENCE_LENGTH = 1_000;
 function entries(list: JsonValue): JsonValue[][] {
   if (list === null) return [];
   if (!Array.isArray(list)) throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'a list of changes is not an array');
+  if (list.length > MAX_LIST_ENTRIES) {
+    throw new HawserError('REPLICATION_PROTOCOL_ERROR', `a list of more than ${MAX_LIST_ENTRIES} changes`);
+  }
   return list.map((entry, index) => {
     if (!Array.isArray(entry)) throw invalid('entry', index);
     return entry;

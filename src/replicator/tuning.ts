@@ -21,6 +21,8 @@ export const MAX_OUTSTANDING_REVS = 800;
  * send before it waits.
  */
 export const MAX_UNANSWERED_CHANGES = 10_000;
+/** Changes or proposals in one list of a peer, above which the list is refused: a hundred times {@link CHANGES_BATCH}. */
+export const MAX_LIST_ENTRIES = 20_000;
 /** Bytes of the JSON body of a message, above which it is not read. A list of {@link CHANGES_BATCH} has a tenth of it at the most. */
 export const MAX_JSON_BODY = 4 * 1024 * 1024;
 /** Bytes of received revisions that wait to be committed, above which the connection is not read. */

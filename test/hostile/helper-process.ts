@@ -19,6 +19,10 @@ export class HelperProcess {
     this.#failed.catch(() => undefined);
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** Resolves to its answer; rejects with its error, or when it ends instead. One at a time. */
   async ask<T = object>(question: object): Promise<T> {
     const answered = once(this.#process, 'message');

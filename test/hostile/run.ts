@@ -1,11 +1,11 @@
 /**
- * `npm run hostile [-- --seconds 120 --seed 1 --documents 400]`: what attackers cost an honest client. Listener, honest
+ * `npm run hostile [-- --seconds 120 --seed 1 --documents 400 --attack TEXT]`: what attackers cost an honest client. Listener, honest
  * client and attackers are three processes; the client's throughput is measured undisturbed, beside each attack, and
  * beside all of them at once. Exit status 1 if it falls below half of the undisturbed figure, if documents differ, or if a
  * connection of an attacker ended and nobody was told why.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { AttackOrder, AttackReport } from './attackers-process.js';
@@ -15,7 +15,9 @@ import { HelperProcess } from './helper-process.js';
 import { basic, type Target } from './intruder.js';
 import { printRow, printTitles, type Figures, type Phase } from './report.js';
 
-const USAGE = 'Usage: npm run hostile [-- --seconds 120 --seed 1 --documents 400]';
+const USAGE =
+  'Usage: npm run hostile [-- --seconds 120 --seed 1 --documents 400 --attack TEXT]\n' +
+  '  --attack TEXT  only attacks whose names contain it';
 const ALL = 'all of these at once';
 const REPLAY = 'says again what another client said';
 const PASSWORDS = { honest: 'correct horse', mallory: 'battery staple' };
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '120' },
     seed: { type: 'string', default: '1' },
     documents: { type: 'string', default: '400' },
+    attack: { type: 'string', default: '' },
   },
 });
 const [seconds, seed, documents] = [Number(values.seconds), Number(values.seed), Number(values.documents)];
@@ -40,11 +43,15 @@ if (![seconds, seed, documents].every((value) => Number.isInteger(value) && valu
   process.exit(2);
 }
 
-const names = [...attacks.filter(({ against }) => against !== 'plain').map(({ name }) => name), REPLAY];
+const names = [...attacks.filter(({ against }) => against !== 'plain').map(({ name }) => name), REPLAY].filter((name) =>
+  name.includes(values.attack),
+);
 const slot = seconds / (names.length * (1 + CALM) + LONG + 3);
 const folder = await mkdtemp(join(tmpdir(), 'hawser-hostile-'));
 const [listener, honest] = [new HelperProcess('./victim-process.mjs'), new HelperProcess('./victim-process.mjs')];
 const attackers = new HelperProcess('./attackers-process.ts', ['--import', 'tsx']);
+// Attackers have machines of their own. Here they get what the other two leave of the processor.
+setPriority(attackers.pid, constants.priority.PRIORITY_BELOW_NORMAL);
 try {
   process.exitCode = (await siege()) ? 0 : 1;
 } finally {

@@ -31,6 +31,13 @@ describe('changes', () => {
     assert.deepEqual(parseChanges(null), []);
   });
 
+  it('refuses a list that no peer would send at once', () => {
+    const list = (length: number) => Array.from({ length }, () => [1, 'a', '1-aa']);
+    assert.equal(parseChanges(list(20_000)).length, 20_000);
+    assert.throws(() => parseChanges(list(20_001)), { code: 'REPLICATION_PROTOCOL_ERROR', message: /20000/ });
+    assert.throws(() => parseProposals(list(20_001)), { code: 'REPLICATION_PROTOCOL_ERROR', message: /20000/ });
+  });
+
   it('refuses the whole list for one bad entry', () => {
     for (const entry of [
       '[]',
