@@ -1,11 +1,13 @@
 /** What strangers may cost a listener, and that each of them is told of, with a code. Over real sockets. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { ListenerPasswordAuthenticator, type ListenerLimits } from '../../src/index.js';
+import { PendingHandshakes } from '../../src/listener/index.js';
 import type { URLEndpointListener, URLEndpointListenerOptions } from '../../transports/websocket/index.js';
+import { UnfinishedSockets } from '../../transports/websocket/unfinished-sockets.js';
 import { cleanup } from '../support/cleanup.js';
 import { memoryLogger } from '../support/memory-logger.js';
 import { openPeer } from '../support/peers.js';
@@ -214,4 +216,40 @@ describe('a limit of a listener', () => {
     assert.equal(listener.status.connectionCount, 3);
     for (const { socket } of peers) socket.destroy();
   });
+});
+
+test('a connection from the port of one that went unnoticed has a deadline of its own', async (context) => {
+  const told: string[] = [];
+  const handshakes = new PendingHandshakes({
+    clock: new VirtualClock(),
+    timeoutMs: 15_000,
+    maxTotal: 128,
+    maxPerAddress: 128,
+    onRefused: (_address, { code }) => told.push(code),
+  });
+  const sockets = new UnfinishedSockets(handshakes);
+  // As while a password is looked at: what is not read does not show that its peer has reset it.
+  const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+  cleanup(context, () => void server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const join = async (localPort?: number): Promise<{ ours: Socket; theirs: Socket }> => {
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const theirs = connectTcp({ port, host: '127.0.0.1', ...(localPort === undefined ? {} : { localPort }) });
+    cleanup(context, () => theirs.destroy());
+    const [[ours]] = await Promise.all([accepted, once(theirs, 'connect')]);
+    cleanup(context, () => ours.destroy());
+    sockets.add(ours);
+    return { ours, theirs };
+  };
+  const first = await join();
+  const signal = sockets.signalOf(first.ours);
+  const { localPort } = first.theirs;
+  const gone = once(first.theirs, 'close');
+  first.theirs.resetAndDestroy();
+  await gone;
+  assert.equal(first.ours.destroyed, false);
+  const second = await join(localPort);
+  assert.deepEqual([first.ours.destroyed, signal?.aborted, told], [true, true, ['CONNECTION_LOST']]);
+  assert.deepEqual([handshakes.size, sockets.signalOf(second.ours)?.aborted], [1, false]);
 });

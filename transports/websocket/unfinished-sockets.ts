@@ -25,6 +25,12 @@ export class UnfinishedSockets {
   add(socket: Socket): void {
     const key = keyOf(socket);
     if (key === undefined) return void socket.destroy(); // gone already
+    // The addresses can only be in use again if the one before is gone, unnoticed because nothing was read from it.
+    const before = this.#unfinished.get(key);
+    if (before !== undefined) {
+      this.#lost(key, before);
+      before.socket.destroy();
+    }
     const entry: Unfinished = {
       socket,
       handshake: this.#handshakes.begin(socket.remoteAddress, () => {
@@ -33,11 +39,7 @@ export class UnfinishedSockets {
       }),
     };
     this.#unfinished.set(key, entry);
-    socket.once('close', () => {
-      entry.handshake.refuse(new HawserError('CONNECTION_LOST', 'the peer went away before it was let in'));
-      entry.handshake.finish();
-      this.#remove(key, entry);
-    });
+    socket.once('close', () => this.#lost(key, entry));
   }
 
   /** It will not be let in. Its deadline goes on. */
@@ -59,6 +61,12 @@ export class UnfinishedSockets {
 
   #of(socket: Socket): Unfinished | undefined {
     return this.#unfinished.get(keyOf(socket) ?? '');
+  }
+
+  #lost(key: string, entry: Unfinished): void {
+    entry.handshake.refuse(new HawserError('CONNECTION_LOST', 'the peer went away before it was let in'));
+    entry.handshake.finish();
+    this.#remove(key, entry);
   }
 
   #remove(key: string, entry: Unfinished): void {

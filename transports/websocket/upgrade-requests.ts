@@ -87,8 +87,9 @@ export class UpgradeRequests {
     socket.on('error', () => undefined);
     if (method !== 'GET') return this.#reject(socket, 405, 'only GET is understood');
     try {
-      const verdict = await peers.admit(this.#shown(request));
-      if (socket.destroyed) return; // the client has gone, or the listener has stopped
+      const shown = this.#shown(request);
+      const verdict = await peers.admit(shown);
+      if (socket.destroyed || shown.signal?.aborted === true) return; // the client has gone, or the listener has stopped
       if (verdict.status !== 101) {
         sockets.refuse(socket, verdict.error);
         return answer(socket, verdict.status, verdict.reason, verdict.retryAfter);
