@@ -1,7 +1,7 @@
 /**
  * How long somebody has to wait who did not know the password: the wait doubles with each failure, for a name from an address,
- * and, later, for whatever comes from that address. It slows guessing down without ever locking anybody out for longer than
- * the longest wait. Certificates that were refused count in the same way.
+ * and, later, for whatever comes from that address. It slows guessing down. No wait is longer than the longest one, but somebody
+ * at the same address who guesses the same name can cause the next. Certificates that were refused count in the same way.
  *
  * Invariants: attempts during a wait are not looked at and do not prolong it; the table is bounded; nothing here has a timer.
  */
@@ -26,7 +26,7 @@ export class FailedLogins {
   readonly #options: FailedLoginsOptions;
   /** Least recent first. */
   readonly #failures = new Map<string, Failures>();
-  /** Names that have proved themselves from their address: no guesser beside them can keep them out. Least recent first. */
+  /** Names that have proved themselves from their address: who guesses others there does not touch them. Least recent first. */
   readonly #known = new Set<string>();
 
   constructor(options: FailedLoginsOptions) {

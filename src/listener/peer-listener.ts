@@ -117,7 +117,7 @@ export class PeerListener {
     const session: PassiveSession = new PassiveSession({
       connection,
       blip: messageLimits(this.limits),
-      budget: this.#budget,
+      shareBuffers: (giveUp) => this.#budget.share(giveUp, addressGroup(peer.address)),
       collections: this.collections,
       access: this.#effective(peer.access),
       enableDeltaSync: this.#options.enableDeltaSync ?? false,

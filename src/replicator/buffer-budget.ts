@@ -2,7 +2,8 @@
  * What all peers of a listener together may have us hold: messages of theirs that are not complete, and answers that they do not
  * read. Each connection has limits of its own; many that stay just below them could still fill the memory.
  *
- * Whoever holds most has to go, so that one who holds little is not the one that happens to come last.
+ * Whoever holds most has to go, so that one who holds little is not the one that happens to come last. Those of one address
+ * count as one: a hundred connections that hold little each do not push out somebody who is alone.
  */
 import { HawserError } from '../errors.js';
 
@@ -13,8 +14,13 @@ export interface BufferShare {
   end(): void;
 }
 
+/** Takes part in a budget. @param giveUp called when the connection has to go, at most once; its share has ended then */
+export type ShareBuffers = (giveUp: (error: HawserError) => void) => BufferShare;
+
 interface Share {
   bytes: number;
+  /** What counts together with it; the share itself where nobody else does. */
+  readonly group: unknown;
   readonly giveUp: (error: HawserError) => void;
 }
 
@@ -32,9 +38,9 @@ export class BufferBudget {
     return this.#total;
   }
 
-  /** @param giveUp called when the connection has to go, at most once; its share has ended then */
-  share(giveUp: (error: HawserError) => void): BufferShare {
-    const share: Share = { bytes: 0, giveUp };
+  /** @param group those of the same group count together; undefined: it counts alone */
+  share(giveUp: (error: HawserError) => void, group?: string): BufferShare {
+    const share: Share = { bytes: 0, group: group ?? {}, giveUp };
     this.#shares.add(share);
     return {
       set: (bytes) => {
@@ -48,10 +54,15 @@ export class BufferBudget {
   }
 
   #makeRoom(): void {
+    const groups = new Map<unknown, number>();
+    for (const { group, bytes } of this.#shares) groups.set(group, (groups.get(group) ?? 0) + bytes);
+    const most = Math.max(...groups.values());
     let largest: Share | undefined;
-    for (const share of this.#shares) if (largest === undefined || share.bytes > largest.bytes) largest = share;
+    for (const share of this.#shares) {
+      if (groups.get(share.group) === most && share.bytes > (largest?.bytes ?? 0)) largest = share;
+    }
     if (largest === undefined) return;
-    const message = `all peers together hold more than ${this.#maxBytes} bytes, and this one most: ${largest.bytes}`;
+    const message = `all peers together hold more than ${this.#maxBytes} bytes, and those of this address most: ${most}`;
     this.#end(largest);
     largest.giveUp(new HawserError('BLIP_BUFFER_FULL', message));
   }

@@ -25,7 +25,7 @@ import {
 } from '../endpoint/index.js';
 import { HawserError } from '../errors.js';
 import { BodySender } from './body-sender.js';
-import type { BufferBudget, BufferShare } from './buffer-budget.js';
+import type { BufferShare, ShareBuffers } from './buffer-budget.js';
 import { asMessagingError, brokenBodyError, closedError, sendError } from './channel-errors.js';
 import { ChannelStreams, type StreamedResponse } from './channel-streams.js';
 
@@ -36,8 +36,8 @@ export interface MessageChannelOptions {
   readonly onRequest: (request: IncomingRequest) => void;
   /** Asked after each message: a promise stops the reading until it resolves, so that work in hand stays bounded. */
   readonly readingGate?: () => Promise<void> | undefined;
-  /** Shared with the other connections of a listener. @default what this one holds is bounded by limits of its own alone */
-  readonly budget?: BufferBudget | undefined;
+  /** Takes part in what the connections of a listener may hold together. @default its own limits are all there is */
+  readonly shareBuffers?: ShareBuffers | undefined;
   readonly logger: Logger;
 }
 
@@ -60,7 +60,7 @@ export class MessageChannel implements ReplicatorConnection {
     this.#options = options;
     this.#blip = new BlipConnection(options.blip);
     this.#streams = new ChannelStreams(this.#blip, () => this.#schedulePump());
-    this.#share = options.budget?.share((error) => void this.#fail(error));
+    this.#share = options.shareBuffers?.((error) => void this.#fail(error));
   }
 
   /** Opens the connection. Rejects with a MessagingError; the channel has then ended. */

@@ -8,7 +8,7 @@ import type { ReplicationStore } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
 import { BlobFetcher } from './blob-fetcher.js';
 import { BlobServer } from './blob-server.js';
-import type { BufferBudget } from './buffer-budget.js';
+import type { ShareBuffers } from './buffer-budget.js';
 import { InsertBacklog } from './insert-backlog.js';
 import { MessageChannel } from './message-channel.js';
 import { RevSender } from './rev-sender.js';
@@ -20,8 +20,8 @@ import { Watchdog } from './watchdog.js';
 export interface SessionLinkOptions {
   readonly connection: MessageEndpointConnection;
   readonly blip?: BlipOptions;
-  /** Shared with the other connections of a listener. */
-  readonly budget?: BufferBudget;
+  /** Takes part in what the connections of a listener may hold together. */
+  readonly shareBuffers?: ShareBuffers;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How long the peer may owe us something and say nothing. In milliseconds. */
@@ -46,14 +46,14 @@ export class SessionLink {
   readonly #watchdog: Watchdog;
 
   constructor(options: SessionLinkOptions, parts: SessionLinkParts) {
-    const { connection, blip, budget, clock, logger, silenceMs } = options;
+    const { connection, blip, shareBuffers, clock, logger, silenceMs } = options;
     const { blobs } = parts.store;
     const backlog = new InsertBacklog();
     const shared = new SharedBlobs();
     this.channel = new MessageChannel({
       connection,
       ...(blip === undefined ? {} : { blip }),
-      budget,
+      shareBuffers,
       onRequest: (request) => this.#handle(request, parts),
       readingGate: () => backlog.gate(),
       logger,

@@ -5,7 +5,7 @@ import { BufferBudget } from '../../src/replicator/index.js';
 function budgetOf(maxBytes: number) {
   const budget = new BufferBudget(maxBytes);
   const ended: string[] = [];
-  const join = (name: string) => budget.share(({ code }) => ended.push(`${name} ${code}`));
+  const join = (name: string, group?: string) => budget.share(({ code }) => ended.push(`${name} ${code}`), group);
   return { budget, ended, join };
 }
 
@@ -22,6 +22,19 @@ describe('BufferBudget', () => {
     hog.set(1_000);
     hog.end();
     assert.deepEqual([budget.total, ended.length], [51, 1], 'who has gone counts no more');
+  });
+
+  test('counts those of one address together, and ends the largest of them', () => {
+    const { budget, ended, join } = budgetOf(100);
+    const [first, second, third] = [join('first', 'there'), join('second', 'there'), join('third', 'there')];
+    const honest = join('honest', 'here');
+    first.set(20);
+    second.set(21);
+    third.set(20);
+    honest.set(40);
+    assert.deepEqual([budget.total, ended], [80, ['second BLIP_BUFFER_FULL']]);
+    honest.set(61);
+    assert.deepEqual(ended.at(-1), 'honest BLIP_BUFFER_FULL', 'now it is the honest one that holds most');
   });
 
   test('gives back what is not held any more', () => {
