@@ -177,7 +177,7 @@ export class MessageEndpointListener {
       this.#starting = undefined;
       this.#guests.delete(connection);
       this.#listener.report(error);
-      await connection.close(unavailableError());
+      await connection.close(unavailableError()).catch(() => undefined); // it is not served either way
       return;
     }
     if (abandon.signal.aborted) return; // whoever did that closes it

@@ -9,6 +9,7 @@ import {
   byteStreamConnection,
   lostError,
   MessagingError,
+  MIN_MAX_MESSAGE_SIZE,
   secureConnection,
   toMessagingError,
   type MessageEndpointConnection,
@@ -92,9 +93,11 @@ export class MessageEntrance {
   }
 
   #framed(connection: MessageEndpointConnection): MessageEndpointConnection {
-    if (this.#options.protocolType === 'messageStream') return connection;
-    const { clock } = this.#options.listener;
-    return byteStreamConnection(connection, { role: 'server', clock, random: systemRandom });
+    const { protocolType, handshake, listener } = this.#options;
+    if (protocolType === 'messageStream') return connection;
+    // Strangers can leave a message unfinished: of hawser's own, which know a handshake, none is larger than this.
+    const limit = handshake ? { maxMessageSize: MIN_MAX_MESSAGE_SIZE } : {};
+    return byteStreamConnection(connection, { role: 'server', clock: listener.clock, random: systemRandom, ...limit });
   }
 
   async #shakeHands(
@@ -113,6 +116,7 @@ export class MessageEntrance {
             role: 'server',
             identity,
             ...(authenticator === undefined ? {} : { authenticator }),
+            maxMessageSize: MIN_MAX_MESSAGE_SIZE,
             clock,
           });
     return answerHandshake<AcceptedPeer>(secured ?? framed, {

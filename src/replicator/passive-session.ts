@@ -5,7 +5,7 @@
 import { fromUtf8, utf8 } from '../base/index.js';
 import type { IncomingRequest } from '../blip/index.js';
 import { ReplicationStore, type Collection } from '../database/index.js';
-import type { MessagingError } from '../endpoint/index.js';
+import { MessagingError } from '../endpoint/index.js';
 import type { PassivePuller } from './passive-puller.js';
 import { PassivePusher } from './passive-pusher.js';
 import { errorToReply, NO_HANDLER, reply } from './remote-errors.js';
@@ -14,6 +14,7 @@ import { feedError } from './session-end.js';
 import type { DocumentOutcome, SessionObserver } from './session-events.js';
 import { SessionLink, type SessionLinkOptions } from './session-link.js';
 import { parseSubChanges } from './sub-changes.js';
+import { OPEN_LIMIT_MS } from './tuning.js';
 
 export interface PassiveSessionOptions extends SessionLinkOptions {
   /** All that the listener offers, to whomever. */
@@ -51,10 +52,13 @@ export class PassiveSession implements SessionObserver {
   /** Opens the connection and serves it; resolves when it is over, to the reason if there is one. Never rejects. */
   async run(): Promise<MessagingError | undefined> {
     const { channel } = this.#link;
+    const timer = this.#options.clock.setTimer(OPEN_LIMIT_MS, () => void this.close(notOpenedError()));
     try {
       await this.#link.open();
     } catch {
       // `ended` tells the reason.
+    } finally {
+      timer.cancel();
     }
     const reason = await channel.ended;
     for (const { pusher } of this.#collections.all) pusher?.close();
@@ -214,6 +218,11 @@ export class PassiveSession implements SessionObserver {
     this.failed(error);
     void this.close(feedError(error));
   }
+}
+
+function notOpenedError(): MessagingError {
+  const message = `the connection was not open after ${OPEN_LIMIT_MS / 1_000} s`;
+  return new MessagingError('CONNECTION_TIMEOUT', message, { recoverable: true });
 }
 
 const MAX_CHECKPOINT_LENGTH = 1024 * 1024;

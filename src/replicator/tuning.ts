@@ -58,5 +58,7 @@ export const MAX_RESOLVERS = 20;
 export const MAX_CONFLICTS_WAITING = 1_000;
 /** Calls of a resolver for a document that is changed each time before it answers, as in Couchbase Lite's C SDK. */
 export const MAX_RESOLVER_CALLS = 10;
+/** How long a connection that a listener was given may take to open, in milliseconds: its peer may never take the answer. */
+export const OPEN_LIMIT_MS = 60_000;
 /** Bytes: about what a received revision that waits costs beside its body. */
 export const WAITING_REV_COST = 500;

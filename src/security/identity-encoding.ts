@@ -1,7 +1,7 @@
 /** Keys and certificates as they lie in files: PEM texts and DER bytes, encrypted or not. */
 import { createPrivateKey, KeyObject, X509Certificate, type PrivateKeyInput } from 'node:crypto';
 import { HawserError, isHawserError } from '../errors.js';
-import { readDer, sequenceOf, TAG } from './der-reader.js';
+import { oidOf, readDer, sequenceOf, TAG } from './der-reader.js';
 import { readPasswordEncryption, wrongPassword } from './password-encryption.js';
 
 export interface TLSIdentityParts {
@@ -48,11 +48,10 @@ export function encryptedKeyOfPem(pem: string): Buffer | undefined {
 
 /** @throws `IDENTITY_INVALID` if it is no private key that TLS can use */
 export function readPlainKey(der: Buffer): KeyObject {
-  const key = native({ key: der, format: 'der', type: plainTypeOf(der) });
-  if (!TLS_KEYS.has(key.asymmetricKeyType ?? '')) {
-    const message = `TLS has no use for a private key of the kind ${key.asymmetricKeyType ?? 'unknown'}`;
-    throw new HawserError('IDENTITY_INVALID', message, { hint: 'Use an EC, RSA or Ed25519 key.' });
-  }
+  const type = plainTypeOf(der);
+  if (type === 'pkcs8') checkAlgorithm(oidOf(sequenceOf(sequenceOf(readDer(der))[1])[0]));
+  const key = native({ key: der, format: 'der', type });
+  if (!TLS_KEYS.has(key.asymmetricKeyType ?? '')) throw useless(key.asymmetricKeyType ?? 'unknown');
   return key;
 }
 
@@ -89,6 +88,9 @@ function keyOfDer(der: Buffer, passphrase: string | undefined): KeyObject {
 }
 
 function decryptNatively(key: PrivateKeyInput, passphrase: string | undefined): KeyObject {
+  if (passphrase !== undefined && typeof passphrase !== 'string') {
+    throw new HawserError('ARGUMENT_INVALID', 'the passphrase must be a string'); // Node would show what it is
+  }
   if (passphrase === undefined) {
     throw new HawserError('IDENTITY_PASSWORD_WRONG', 'the private key is encrypted and no passphrase was given');
   }
@@ -101,6 +103,16 @@ function decryptNatively(key: PrivateKeyInput, passphrase: string | undefined): 
     throw wrongPassword(cause);
   }
   return readPlainKey(plain.export({ format: 'der', type: 'pkcs8' }));
+}
+
+/** Before OpenSSL reads it: of a DSA key it computes the public half, for hours if its numbers are large. */
+function checkAlgorithm(id: string): void {
+  if (!READ_AT_ONCE.has(id)) throw useless(id);
+}
+
+function useless(kind: string): HawserError {
+  const message = `TLS has no use for a private key of the kind ${kind}`;
+  return new HawserError('IDENTITY_INVALID', message, { hint: 'Use an EC, RSA or Ed25519 key.' });
 }
 
 /** PKCS #8 has an algorithm behind the version, PKCS #1 a number, SEC 1 the key. */
@@ -183,3 +195,13 @@ const BEGIN = '-----BEGIN ';
 const ENCRYPTED = 'ENCRYPTED PRIVATE KEY';
 const OLD_LABELS: ReadonlySet<string> = new Set(['RSA PRIVATE KEY', 'EC PRIVATE KEY']);
 const TLS_KEYS: ReadonlySet<string> = new Set(['rsa', 'rsa-pss', 'ec', 'ed25519', 'ed448']);
+/** RSA, RSA-PSS, EC, X25519, X448, Ed25519, Ed448 (RFC 8017, 5480, 8410). */
+const READ_AT_ONCE: ReadonlySet<string> = new Set([
+  '1.2.840.113549.1.1.1',
+  '1.2.840.113549.1.1.10',
+  '1.2.840.10045.2.1',
+  '1.3.101.110',
+  '1.3.101.111',
+  '1.3.101.112',
+  '1.3.101.113',
+]);

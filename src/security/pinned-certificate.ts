@@ -24,10 +24,15 @@ export function matchesPin(chain: readonly X509Certificate[], pin: X509Certifica
   while (current !== undefined) {
     if (isSame(current, pin) || isIssuedBy(current, pin)) return true;
     const below: X509Certificate = current;
-    current = rest.find((candidate) => candidate.ca && isIssuedBy(below, candidate));
+    current = rest.find((candidate) => issuesServers(candidate) && isIssuedBy(below, candidate));
     rest = rest.filter((candidate) => candidate !== current); // each is used once: chains may be circular
   }
   return false;
+}
+
+/** What an authority is for holds for all that it issues, as OpenSSL sees it too. */
+function issuesServers(candidate: X509Certificate): boolean {
+  return candidate.ca && keyUsagesOf(candidate).includes('serverAuth');
 }
 
 /**

@@ -87,9 +87,8 @@ class Pkcs12Reader {
   #takeCertificate(value: DerValue | undefined): void {
     const [id, wrapped] = sequenceOf(value);
     if (oidOf(id) !== X509_CERTIFICATE || wrapped?.tag !== TAG.CONTEXT_0) return;
-    if (this.#certificates.length === MAX_CERTIFICATES)
-      throw invalid(`holds more than ${MAX_CERTIFICATES} certificates`);
-    this.#certificates.push(...readCertificates(octetsOf(children(wrapped)[0])));
+    this.#certificates.push(...readCertificates(octetsOf(children(wrapped)[0]))); // one, or a PEM text of many
+    if (this.#certificates.length > MAX_CERTIFICATES) throw invalid(`holds more than ${MAX_CERTIFICATES} certificates`);
   }
 
   /** What comes out of it is DER, which a wrong password hardly ever yields. */

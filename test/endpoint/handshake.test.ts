@@ -265,6 +265,43 @@ describe('a peer that does not keep to the handshake', LIMIT, () => {
     );
   });
 
+  for (const [how, close] of [
+    ['rejects', () => Promise.reject(new Error('the modem is gone'))],
+    [
+      'throws',
+      () => {
+        throw new Error('the modem is gone');
+      },
+    ],
+  ] as const) {
+    it(`and a medium whose close ${how} end the handshake, and nothing else`, async () => {
+      const error = new HawserError('ACCESS_DENIED', 'for us');
+      for (const verdict of [{ status: 404, reason: 'x', error }, undefined]) {
+        const { a, b } = loopbackPair();
+        const spoilt = (end: MessageEndpointConnection): MessageEndpointConnection => ({
+          open: (engine) => end.open(engine),
+          send: (message) => end.send(message),
+          close,
+        });
+        const { answered, abandon } = answer(
+          spoilt(b),
+          verdict ?? deferred<HandshakeVerdict<string>>().promise, // not judged in time
+        );
+        const connection = ask(spoilt(a));
+        const opening = new ConnectionRecorder().open(connection);
+        opening.catch(() => undefined);
+        await settle();
+        abandon.abort(new HawserError('CONNECTION_TIMEOUT', 'too slow'));
+        await assert.rejects(answered, { code: verdict === undefined ? 'CONNECTION_TIMEOUT' : 'ACCESS_DENIED' });
+        await connection.close();
+        await assert.rejects(opening, {
+          code: verdict === undefined ? 'CONNECTION_NOT_OPEN' : 'REMOTE_DATABASE_NOT_FOUND',
+        });
+        await settle(); // a rejection that nobody handles fails the test
+      }
+    });
+  }
+
   it('and whose judge fails is turned away', async () => {
     const { a, b } = loopbackPair();
     const failing = Promise.reject(new HawserError('STORAGE_IO_ERROR', 'the disk is gone'));

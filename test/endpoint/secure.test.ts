@@ -133,6 +133,17 @@ describe('TLS that cannot be set up', LIMIT, () => {
     }
   });
 
+  it('because the peer says something in plain text and goes is told by what it said', async () => {
+    for (const role of ['near', 'far'] as const) {
+      const pair = securePair(device);
+      const other = role === 'near' ? pair.below.far : pair.below.near;
+      const opening = assert.rejects(new ConnectionRecorder().open(pair[role]), { code: 'TLS_HANDSHAKE_FAILED' });
+      await other.open(new ConnectionRecorder());
+      await Promise.all([other.send(Buffer.from('{"status":400,"reason":"no handshake"}')), other.close()]);
+      await opening;
+    }
+  });
+
   it('because the connection below cannot be opened fails as that does', async () => {
     const error = new MessagingError('CONNECTION_REFUSED', 'no modem', { recoverable: true });
     const inner = { open: () => Promise.reject(error), send: () => Promise.resolve(), close: () => Promise.resolve() };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { describe, it, type TestContext } from 'node:test';
 import {
+  deferred,
   loopbackByteStreamPair,
   loopbackPair,
   MessageEndpointListener,
@@ -13,6 +14,7 @@ import {
 } from '../../src/index.js';
 import { openPeer } from '../support/peers.js';
 import { RawBlipPeer } from '../support/raw-blip-peer.js';
+import { VirtualClock } from '../support/virtual-clock.js';
 
 const LIMIT = { timeout: 10_000 };
 
@@ -51,6 +53,29 @@ describe('a MessageEndpointListener', LIMIT, () => {
     ] as const) {
       assert.throws(() => new MessageEndpointListener(options as never), { code });
     }
+  });
+
+  it('gives up a connection that does not open', async (context) => {
+    const clock = new VirtualClock();
+    const { listener } = await listenerOf(context, { clock });
+    const [opening, opened, stopped] = [deferred(), deferred(), deferred<string | undefined>()];
+    listener.on('connection', ({ activity, error }) => {
+      if (activity === 'stopped') stopped.resolve(error?.code);
+    });
+    listener.accept({
+      open: () => {
+        opening.resolve();
+        return opened.promise;
+      },
+      send: () => Promise.resolve(),
+      close: async (error) => opened.reject(error), // as the contract has it
+    });
+    await opening.promise;
+    await clock.advance(59_999);
+    assert.equal(listener.status.connectionCount, 1);
+    await clock.advance(1);
+    assert.equal(await stopped.promise, 'CONNECTION_TIMEOUT');
+    assert.equal(listener.status.connectionCount, 0);
   });
 
   it('serves each connection, and tells of the very object that it was given', async (context) => {

@@ -7,6 +7,7 @@ import { before, describe, it, type TestContext } from 'node:test';
 import type { HawserError } from '../../src/index.js';
 import {
   BasicAuthenticator,
+  byteStreamConnection,
   faulty,
   ListenerCertificateAuthenticator,
   ListenerPasswordAuthenticator,
@@ -403,6 +404,34 @@ describe('strangers at a MessageEndpointListener', LIMIT, () => {
     );
     recorder.resume();
     await recorder.untilClosed();
+  });
+
+  it('are turned away when they announce a message that the handshake and BLIP have no use for', async (context) => {
+    const trust = { acceptOnlySelfSignedServerCertificate: true };
+    const link = { role: 'client', name: 'hub', trust, clock: systemClock } as const;
+    const secured = await hubOf(context, { tls: true, tlsIdentity: ours });
+    const framed = await hubOf(context, { handshake: true, protocolType: 'byteStream' });
+    const streams = loopbackByteStreamPair({ random: seededRandom(7) });
+    const messages = loopbackPair();
+    for (const [hub, far, near] of [
+      [secured, messages.b, secureConnection(messages.a, link)],
+      [
+        framed,
+        streams.b,
+        byteStreamConnection(streams.a, { role: 'client', clock: systemClock, random: seededRandom(8) }),
+      ],
+    ] as const) {
+      hub.listener.accept(far);
+      const recorder = new ConnectionRecorder();
+      await recorder.open(near);
+      await near.send(new Uint8Array(65_537)).catch(() => undefined);
+      assert.equal((await recorder.untilClosed())?.closeCode, 1009);
+      await settle();
+      assert.deepEqual(
+        hub.refused.map(({ error }) => error.code),
+        ['CONNECTION_MESSAGE_TOO_LARGE'],
+      );
+    }
   });
 
   it('are counted and timed no longer when they are let in', async (context) => {

@@ -61,6 +61,12 @@ describe('TLSIdentity.fromParts', () => {
           ...wrong,
           message: /no passphrase was given/,
         });
+        for (const other of [123456, null, { secret: 123456 }]) {
+          assert.throws(
+            () => TLSIdentity.fromParts({ privateKey, passphrase: other as never, certs: certificate }),
+            (error) => isHawserError(error) && error.code === 'ARGUMENT_INVALID' && !inspect(error).includes('123456'),
+          );
+        }
       }
     }
   });

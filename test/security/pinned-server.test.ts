@@ -76,6 +76,21 @@ describe('a renewed certificate', () => {
     assert.equal(await verdict([client], pin(client)), 'trusted', 'pinned itself, it is whom we meant');
   });
 
+  test('of an authority that is for clients only does not lead to the pinned one, whatever its leaf says', async () => {
+    for (const [authorityIsFor, expected] of [
+      [['clientAuth'], 'TLS_CERTIFICATE_UNTRUSTED'],
+      [['clientAuth', 'serverAuth'], 'trusted'],
+      [[], 'trusted'],
+    ] as const) {
+      const between = await issue('crew', { ca: true, issuer: chain.root, keyUsages: authorityIsFor });
+      for (const keyUsages of [[], ['serverAuth']] as const) {
+        const leaf = await issue('engine room', { issuer: between, keyUsages });
+        assert.equal(await verdict([leaf, between], pin(chain.root)), expected);
+        assert.equal(await verdict([leaf, between, chain.root], fingerprint(chain.root)), expected);
+      }
+    }
+  });
+
   test('of an RSA key is recognised too, and no RSA key is taken for an EC key', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const [old, renewed] = [await issue('boat', { privateKey }), await issue('boat', { privateKey })];

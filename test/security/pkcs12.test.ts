@@ -172,6 +172,36 @@ describe('a hostile PKCS #12 file', () => {
       message: /more than one private key/,
     });
   });
+
+  test('with more than 32 certificates is refused before they are sorted, also if they are one text in one bag', async () => {
+    const { certificate, privateKey } = await issue('boat');
+    const bag = (id: string, content: forge.asn1.Asn1): forge.asn1.Asn1 => sequence(oid(id), explicit(content));
+    const plain = privateKey.export({ format: 'der', type: 'pkcs8' }).toString('latin1');
+    const key = bag('1.2.840.113549.1.12.10.1.1', forge.asn1.fromDer(plain));
+    const certificateBag = (bytes: Buffer): forge.asn1.Asn1 => {
+      const content = explicit(universal(forge.asn1.Type.OCTETSTRING, bytes.toString('latin1')));
+      return bag('1.2.840.113549.1.12.10.1.3', sequence(oid('1.2.840.113549.1.9.22.1'), content));
+    };
+    const text = certificateBag(Buffer.from(certificate.toString().repeat(33)));
+    for (const bags of [[text], Array<forge.asn1.Asn1>(33).fill(certificateBag(certificate.raw))]) {
+      await assert.rejects(TLSIdentity.fromPkcs12(pfx(sequence(key, ...bags)), ''), {
+        code: 'IDENTITY_INVALID',
+        message: /holds more than 32 certificates/,
+      });
+    }
+  });
+
+  test('with a DSA key, for which OpenSSL would compute for hours, is refused at once', async () => {
+    const { INTEGER, OCTETSTRING } = forge.asn1.Type;
+    const large = universal(INTEGER, `\x7f${'\xff'.repeat(2047)}`);
+    const algorithm = sequence(oid('1.2.840.10040.4.1'), sequence(large, large, universal(INTEGER, '\x02')));
+    const secret = universal(OCTETSTRING, forge.asn1.toDer(large).getBytes());
+    const key = sequence(universal(INTEGER, '\x00'), algorithm, secret);
+    await assert.rejects(
+      TLSIdentity.fromPkcs12(pfx(sequence(sequence(oid('1.2.840.113549.1.12.10.1.1'), explicit(key)))), ''),
+      { code: 'IDENTITY_INVALID', message: /kind 1\.2\.840\.10040\.4\.1/ },
+    );
+  });
 });
 
 /** With a byte changed, something left out, or cut off. */

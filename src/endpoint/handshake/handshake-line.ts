@@ -47,6 +47,15 @@ export class HandshakeLine implements ReplicatorConnection {
     this.#broken.reject(error);
   }
 
+  /** Closes the connection below. Never rejects: a medium that cannot even be closed must not end the process. */
+  async hangUp(error?: MessagingError): Promise<void> {
+    try {
+      await this.inner.close(error);
+    } catch {
+      // it is given up either way
+    }
+  }
+
   throwIfBroken(): void {
     if (this.#error !== undefined) throw this.#error;
   }
@@ -90,7 +99,7 @@ export class ExchangingConnection implements MessageEndpointConnection {
     }
     const onOverflow = (error: MessagingError): void => {
       gate.close(error);
-      void this.#line.inner.close(error);
+      void this.#line.hangUp(error);
     };
     const gate = new ReceiveGate(replicatorConnection, { onOverflow });
     this.#gate = gate;
@@ -107,7 +116,7 @@ export class ExchangingConnection implements MessageEndpointConnection {
     this.#isClosed = true;
     this.#gate?.shut();
     this.#line.breakWith(error ?? notOpenError('open: the connection was closed during the handshake'));
-    return this.#line.inner.close(error);
+    return this.#line.hangUp(error);
   }
 
   async #open(): Promise<void> {
@@ -116,7 +125,7 @@ export class ExchangingConnection implements MessageEndpointConnection {
     } catch (cause) {
       const error = toMessagingError(cause, 'handshake');
       // A refusal is the peer's own word; of what it did wrong it is told.
-      void this.#line.inner.close(error instanceof HandshakeError ? error : undefined);
+      void this.#line.hangUp(error instanceof HandshakeError ? error : undefined);
       throw error;
     }
   }

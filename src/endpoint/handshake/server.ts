@@ -43,7 +43,7 @@ export async function answerHandshake<Peer>(
   const abandon = (): void => {
     const reason = toMessagingError(signal.reason, 'handshake');
     line.breakWith(reason);
-    void inner.close(reason);
+    void line.hangUp(reason);
   };
   signal.addEventListener('abort', abandon, { once: true });
   try {
@@ -60,7 +60,7 @@ export async function answerHandshake<Peer>(
     });
     return { connection, peer };
   } catch (cause) {
-    throw await dismiss(inner, cause);
+    throw await dismiss(line, cause);
   } finally {
     signal.removeEventListener('abort', abandon);
   }
@@ -73,14 +73,14 @@ function undecided(cause: unknown): HandshakeRefusal {
 }
 
 /** Tells the peer what can be told, and closes. Resolves to the reason for our own side. */
-async function dismiss(inner: MessageEndpointConnection, cause: unknown): Promise<MessagingError> {
+async function dismiss(line: HandshakeLine, cause: unknown): Promise<MessagingError> {
   const error = toMessagingError(cause instanceof Refused ? cause.verdict.error : cause, 'handshake');
   const reply = replyTo(cause);
   if (reply === undefined) {
-    await inner.close(error);
+    await line.hangUp(error);
   } else {
-    inner.send(encodeReply(reply)).catch(() => undefined); // not awaited: it may never be taken
-    await inner.close(); // in order, so that the answer arrives before the end
+    line.inner.send(encodeReply(reply)).catch(() => undefined); // not awaited: it may never be taken
+    await line.hangUp(); // in order, so that the answer arrives before the end
   }
   return error;
 }

@@ -46,7 +46,8 @@ export function startTls(
   options: SecureClientOptions | SecureServerOptions,
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const ended = (): void => reject(new Error('the connection ended while TLS was being set up'));
+    // A turn later: what is wrong with the last bytes says more than the end behind them.
+    const ended = (): void => void setImmediate(reject, new Error('the connection ended while TLS was being set up'));
     stream.once('end', ended).once('close', ended);
     const secured = (socket: TLSSocket): void => {
       stream.off('end', ended).off('close', ended);
