@@ -7,8 +7,9 @@ export interface PeerIdentity {
   /** The name whose password it knows. */
   readonly username?: string;
   /**
-   * Its own certificate, whose key it has proved to hold, then those that it sent along. Only where the listener's
-   * authenticator asked for one and accepted it.
+   * Its own certificate, whose key it has proved to hold, then those that it sent along, which may be anybody's: only the
+   * first says who it is. Compare its `fingerprint256`, or `serialNumber` together with `issuer`; a search in `subject` can be
+   * fooled. Only where the listener's authenticator asked for one and accepted it.
    */
   readonly certificates?: readonly X509Certificate[];
 }

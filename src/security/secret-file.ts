@@ -4,7 +4,7 @@
  *
  * Invariant: a file appears whole or not at all, and once a promise has resolved it outlives a power cut.
  */
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { access, link, mkdir, open, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { systemRandom } from '../base/index.js';
@@ -24,7 +24,7 @@ export async function readSecretFile(path: string, maxBytes = MAX_FILE_SIZE): Pr
     try {
       const stats = await file.stat(); // of the opened file, so that it can't be exchanged in between
       if (!stats.isFile()) throw new HawserError('IDENTITY_INVALID', `${path} is not a file`);
-      checkMode(path, stats.mode);
+      checkOwner(path, stats);
       if (stats.size > maxBytes) {
         throw new HawserError('IDENTITY_INVALID', `${path} is too large: more than ${maxBytes} bytes`);
       }
@@ -75,7 +75,7 @@ export async function deleteSecretFile(path: string): Promise<boolean> {
 export async function secretDirectory(directory: string): Promise<void> {
   await named(directory, async () => {
     await makeDirectory(directory);
-    checkMode(directory, (await stat(directory)).mode);
+    checkOwner(directory, await stat(directory));
   });
 }
 
@@ -93,8 +93,18 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-function checkMode(path: string, mode: number): void {
-  if (process.platform === 'win32' || (mode & 0o077) === 0) return;
+/** Ours, or root's, and for its owner alone: whoever made it for us would know what is in it. */
+function checkOwner(path: string, { mode, uid }: Stats): void {
+  if (process.platform === 'win32') return;
+  const user = process.geteuid?.() ?? uid;
+  if (uid !== user && uid !== 0) {
+    throw new HawserError(
+      'IDENTITY_FILE_UNSAFE',
+      `${path} belongs to user ${uid} and this process is user ${user}: its owner can reach what is secret in it`,
+      { hint: 'Give it to the user that this process runs as (chown), if nobody else could have made it.' },
+    );
+  }
+  if ((mode & 0o077) === 0) return;
   const octal = (mode & 0o777).toString(8).padStart(4, '0');
   throw new HawserError(
     'IDENTITY_FILE_UNSAFE',

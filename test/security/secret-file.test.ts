@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
@@ -24,6 +24,18 @@ describe('a secret file', () => {
     await writeSecretFile(path, 'twø');
     assert.equal(await readSecretFile(path), 'twø');
     assert.deepEqual(await readdir(folder), ['secret']);
+  });
+
+  test('of another user is not believed, nor a folder of his', async (context) => {
+    if (process.geteuid?.() !== 0) return context.skip('only root can give a file away');
+    const folder = join(await temporaryDirectory(context), 'a');
+    const path = join(folder, 'secret');
+    await writeSecretFile(path, 'one');
+    await chown(path, 65_534, 65_534);
+    await assert.rejects(readSecretFile(path), { code: 'IDENTITY_FILE_UNSAFE', message: /65534/, hint: /chown/ });
+    await secretDirectory(folder);
+    await chown(folder, 65_534, 65_534);
+    await assert.rejects(secretDirectory(folder), { code: 'IDENTITY_FILE_UNSAFE', message: /65534/ });
   });
 
   test('that is missing is undefined, and deleted once', async (context) => {

@@ -40,6 +40,8 @@ export interface Server {
   readonly listener: Pick<MessageEndpointListener, 'on' | 'status'>;
   /** What clients know it by: the port or the uid. */
   readonly name: string;
+  /** Whether it shows one to its clients. */
+  readonly hasCertificate: boolean;
   /** @param database what to ask for @default the peer's */
   target(database?: string): Endpoint;
   stop(): Promise<void>;
@@ -80,6 +82,7 @@ function webSockets(name: 'wss' | 'ws'): Medium {
         peer,
         listener,
         name: String(port),
+        hasCertificate: name === 'wss',
         target: (database = peer.database.name) => new URLEndpoint(`${name}://127.0.0.1:${port}/${database}`),
         stop: () => listener.stop(),
       };
@@ -110,6 +113,7 @@ function messages(name: string, layers: { readonly tls?: boolean; readonly hands
         peer,
         listener,
         name: uid,
+        hasCertificate: layers.tls === true,
         target: (database = peer.database.name) =>
           new MessageEndpoint(uid, undefined, 'messageStream', delegate, { ...layers, database }),
         stop: () => listener.closeAll(),
@@ -127,7 +131,11 @@ export function replicatorTo(
   client: Peer,
   options: ClientOptions = {},
 ): Replicator {
-  const replicator = new Replicator({ collections: [client.metrics], ...options, target: server.target() });
+  const { pinnedServerCertificate: pin, ...others } = options;
+  // Where there is no certificate a pin is refused, so that nobody believes to be protected by it.
+  const trust = pin === undefined || !server.hasCertificate ? {} : { pinnedServerCertificate: pin };
+  const target = server.target();
+  const replicator = new Replicator({ collections: [client.metrics], ...others, ...trust, target });
   cleanup(context, () => replicator.stop());
   return replicator;
 }

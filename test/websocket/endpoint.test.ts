@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { URLEndpoint } from '../../transports/websocket/index.js';
+import { connectOptions } from '../support/connect-options.js';
 
 describe('URLEndpoint', () => {
   for (const [what, url, message] of [
@@ -48,4 +49,13 @@ describe('URLEndpoint', () => {
       assert.equal(`${new URLEndpoint(url).url}/_blipsync`, remoteID);
     });
   }
+
+  test('refuses to take a server on ws: for one that is pinned, and says so before it connects', () => {
+    const judge = { judge: () => Promise.resolve(undefined) };
+    for (const trust of [{ pinnedServerFingerprint: 'ab'.repeat(32) }, { serverTrustPolicy: judge }]) {
+      const connect = (url: string) => new URLEndpoint(url).createConnection(connectOptions({ trust }));
+      assert.throws(() => connect('ws://bridge.local/vessel'), { code: 'ARGUMENT_INVALID', recoverable: false });
+      assert.doesNotThrow(() => connect('wss://bridge.local/vessel'));
+    }
+  });
 });

@@ -53,7 +53,14 @@ export class URLEndpoint implements Endpoint {
     };
   }
 
+  /** @throws MessagingError `ARGUMENT_INVALID` for a server that is to be recognised where nothing can prove who it is */
   createConnection(options: ConnectOptions): MessageEndpointConnection {
+    const { pinnedServerCertificate, pinnedServerFingerprint, serverTrustPolicy } = options.trust;
+    const isToProve = pinnedServerCertificate ?? pinnedServerFingerprint ?? serverTrustPolicy;
+    if (isToProve !== undefined && !this.#address.secure) {
+      const message = `${this.url}: without TLS no server can show a certificate, so a pin or policy would be ignored: use wss:`;
+      throw new MessagingError('ARGUMENT_INVALID', message, { recoverable: false });
+    }
     return new WebSocketConnection((signal) => this.#connect(options, signal), options);
   }
 
