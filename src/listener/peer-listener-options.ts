@@ -47,15 +47,13 @@ export function checkPeerListenerOptions(options: PeerListenerOptions): void {
 }
 
 const KNOWN_OPTIONS = [
-  ...[
-    'collections',
-    'authenticator',
-    'readOnly',
-    'enableDeltaSync',
-    'authorize',
-    'limits',
-    'heartbeat',
-    'logger',
-    'clock',
-  ],
+  'collections',
+  'authenticator',
+  'readOnly',
+  'enableDeltaSync',
+  'authorize',
+  'limits',
+  'heartbeat',
+  'logger',
+  'clock',
 ];

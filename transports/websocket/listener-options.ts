@@ -15,9 +15,7 @@ import {
   type TLSIdentity,
 } from '../../src/index.js';
 
-export interface URLEndpointListenerOptions {
-  /** What peers may replicate with: at least one collection, all of one database. */
-  readonly collections: PeerListenerOptions['collections'];
+export interface URLEndpointListenerOptions extends PeerListenerOptions {
   /** @default 0: a free one, see {@link URLEndpointListener.port} */
   readonly port?: number;
   /** The name of a network interface (`eth0`) or one of its addresses. @default every address of the machine */
@@ -26,25 +24,11 @@ export interface URLEndpointListenerOptions {
   readonly disableTLS?: boolean;
   /** The certificate to show. @default an anonymous one, made once and kept in the folder `tls` of the database */
   readonly tlsIdentity?: TLSIdentity;
-  /** Who may connect. @default everybody */
-  readonly authenticator?: ListenerAuthenticator;
-  /** Peers may pull but not push, whatever `authorize` says. @default false */
-  readonly readOnly?: boolean;
-  /** What each peer may do, once it is known who it is. @default everything */
-  readonly authorize?: AuthorizePeer;
-  /** Send and take differences to what the other side has, instead of whole documents. @default false */
-  readonly enableDeltaSync?: boolean;
-  /** How much a stranger may cost. */
-  readonly limits?: ListenerLimits;
   /**
    * Probe a link on which nothing arrived for this long, and give up a client that owes an answer and sends nothing for as
    * long. In seconds; 0 for the default. @default 330
    */
   readonly heartbeat?: number;
-  /** @default the database's */
-  readonly logger?: Logger;
-  /** @default the database's */
-  readonly clock?: Clock;
 }
 
 /** The options with their defaults. */

@@ -47,19 +47,8 @@ export class URLEndpointListener {
    */
   constructor(options: URLEndpointListenerOptions) {
     checkListenerOptions(options);
-    const { collections, authenticator, readOnly, enableDeltaSync, heartbeat, logger, clock, authorize, limits } =
-      options;
-    this.#peers = new PeerListener({
-      collections,
-      ...(authenticator === undefined ? {} : { authenticator }),
-      ...(readOnly === undefined ? {} : { readOnly }),
-      ...(enableDeltaSync === undefined ? {} : { enableDeltaSync }),
-      ...(heartbeat === undefined ? {} : { heartbeat }),
-      ...(authorize === undefined ? {} : { authorize }),
-      ...(limits === undefined ? {} : { limits }),
-      ...(logger === undefined ? {} : { logger }),
-      ...(clock === undefined ? {} : { clock }),
-    });
+    const { port: _port, networkInterface: _where, disableTLS: _plain, tlsIdentity: _identity, ...shared } = options;
+    this.#peers = new PeerListener(shared);
     this.config = listenerConfiguration(options, this.#peers);
   }
 
