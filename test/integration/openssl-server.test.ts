@@ -6,13 +6,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, describe, test, type TestContext } from 'node:test';
-import type { MessagingError } from '../../src/endpoint/index.js';
 import { TLSIdentity } from '../../src/security/index.js';
-import { URLEndpoint } from '../../transports/websocket/index.js';
-import { ConnectionRecorder } from '../conformance/index.js';
 import { issue, selfSignedIdentity, type IssueOptions, type Issuer } from '../support/certificates.js';
 import { cleanup } from '../support/cleanup.js';
-import { connectOptions } from '../support/connect-options.js';
+import { refusedConnection } from '../support/refused-connection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed';
@@ -58,19 +55,7 @@ async function startOpenssl(context: TestContext, version: string): Promise<numb
 }
 
 async function attempt(port: number, identity: TLSIdentity | undefined) {
-  const shown: string[] = [];
-  const connection = new URLEndpoint(`wss://127.0.0.1:${port}/db`).createConnection(
-    connectOptions({
-      trust: { pinnedServerCertificate: boat.certificate },
-      onServerCertificate: ({ subject }) => void shown.push(subject),
-      ...(identity === undefined ? {} : { identity }),
-    }),
-  );
-  const error = await new ConnectionRecorder().open(connection).then(
-    () => assert.fail('the connection was opened'),
-    (reason: MessagingError) => reason,
-  );
-  await connection.close();
+  const { error, shown } = await refusedConnection(port, boat.certificate, identity);
   assert.deepEqual(shown, ['CN=boat']);
   return error;
 }

@@ -4,7 +4,6 @@ import type { X509Certificate } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import { deferred } from '../../src/base/index.js';
-import type { MessagingError } from '../../src/endpoint/index.js';
 import type { TLSIdentity } from '../../src/security/index.js';
 import { URLEndpoint } from '../../transports/websocket/index.js';
 import { networkError } from '../../transports/websocket/network-errors.js';
@@ -12,6 +11,7 @@ import { ConnectionRecorder } from '../conformance/index.js';
 import { selfSignedIdentity } from '../support/certificates.js';
 import { connectOptions } from '../support/connect-options.js';
 import { startTlsServer } from '../support/raw-servers.js';
+import { refusedConnection } from '../support/refused-connection.js';
 import { startWebSocketHost } from '../support/web-socket-host.js';
 
 let boat: TLSIdentity;
@@ -23,19 +23,7 @@ before(async () => {
 });
 
 async function attempt(port: number, identity?: TLSIdentity) {
-  const shown: string[] = [];
-  const connection = new URLEndpoint(`wss://127.0.0.1:${port}/db`).createConnection(
-    connectOptions({
-      trust: { pinnedServerCertificate: boat.certificate },
-      onServerCertificate: ({ subject }) => void shown.push(subject),
-      ...(identity === undefined ? {} : { identity }),
-    }),
-  );
-  const error = await new ConnectionRecorder().open(connection).then(
-    () => assert.fail('the connection was opened'),
-    (reason: MessagingError) => reason,
-  );
-  await connection.close();
+  const { error, shown } = await refusedConnection(port, boat.certificate, identity);
   return { code: error.code, number: error.number, recoverable: error.recoverable, shown };
 }
 
