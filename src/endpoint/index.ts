@@ -30,6 +30,7 @@ export {
 } from './message-endpoint.js';
 export * from './messaging-error.js';
 export { refusalError } from './refusal.js';
+export { checkNothingToProve } from './server-proof.js';
 export { tlsError } from './tls-errors.js';
 export { ReceiveGate, type ReceiveGateOptions } from './receive-gate.js';
 export { Heartbeat, type HeartbeatOptions } from './layers/heartbeat.js';

@@ -11,6 +11,7 @@ import { handshakeConnection } from './handshake/client.js';
 import { byteStreamConnection } from './layers/byte-stream.js';
 import { secureConnection } from './layers/secure.js';
 import { toMessagingError } from './messaging-error.js';
+import { checkNothingToProve } from './server-proof.js';
 
 /**
  * `messageStream`: the medium keeps the boundaries of messages. `byteStream`: it carries bytes in order, in chunks of any
@@ -71,8 +72,12 @@ export class MessageEndpoint implements Endpoint {
     return this.uid;
   }
 
-  /** @throws MessagingError what the delegate threw; HawserError `ARGUMENT_INVALID` if it returned no fresh connection */
+  /**
+   * @throws MessagingError what the delegate threw, `ARGUMENT_INVALID` for a server that is to be recognised where nothing can
+   *   prove who it is; HawserError `ARGUMENT_INVALID` if the delegate returned no fresh connection
+   */
   createConnection(options: ConnectOptions): MessageEndpointConnection {
+    if (!this.#tls) checkNothingToProve(this.uid, options.trust);
     const connection = this.#askDelegate();
     claimConnection('createConnection', connection);
     return this.#shakingHands(this.#secured(this.#framed(connection, options), options), options);

@@ -11,6 +11,7 @@ import {
   type ProtocolType,
 } from '../../src/endpoint/index.js';
 import { ConnectionRecorder } from '../conformance/index.js';
+import { selfSignedIdentity } from '../support/certificates.js';
 import { connectOptions } from '../support/connect-options.js';
 import { RawEnd } from '../support/raw-end.js';
 import { VirtualClock } from '../support/virtual-clock.js';
@@ -84,6 +85,20 @@ describe('MessageEndpoint: misuse', () => {
       assert.throws(() => endpoint.createConnection(connectOptions()), { code: 'ARGUMENT_INVALID', message: /method/ });
     });
   }
+
+  test('refuses a pin where there is no TLS, which could never be looked at', async () => {
+    const { certificate } = await selfSignedIdentity('device');
+    const delegate = { createConnection: () => loopbackPair().a };
+    const plain = new MessageEndpoint('u', undefined, 'messageStream', delegate);
+    const pinned = connectOptions({ trust: { pinnedServerCertificate: certificate } });
+    assert.throws(
+      () => plain.createConnection(pinned),
+      (error: MessagingError) => error.code === 'ARGUMENT_INVALID' && !error.recoverable && /TLS/.test(error.message),
+    );
+    new MessageEndpoint('u', undefined, 'messageStream', delegate, { tls: true, database: 'd' }).createConnection(
+      pinned,
+    );
+  });
 
   test('refuses a connection that was used before, also by another endpoint', () => {
     const { a } = loopbackPair();

@@ -1,5 +1,6 @@
 /** A listener somewhere on the network, by its URL. */
 import {
+  checkNothingToProve,
   HawserError,
   MessagingError,
   type ConnectOptions,
@@ -55,12 +56,7 @@ export class URLEndpoint implements Endpoint {
 
   /** @throws MessagingError `ARGUMENT_INVALID` for a server that is to be recognised where nothing can prove who it is */
   createConnection(options: ConnectOptions): MessageEndpointConnection {
-    const { pinnedServerCertificate, pinnedServerFingerprint, serverTrustPolicy } = options.trust;
-    const isToProve = pinnedServerCertificate ?? pinnedServerFingerprint ?? serverTrustPolicy;
-    if (isToProve !== undefined && !this.#address.secure) {
-      const message = `${this.url}: without TLS no server can show a certificate, so a pin or policy would be ignored: use wss:`;
-      throw new MessagingError('ARGUMENT_INVALID', message, { recoverable: false });
-    }
+    if (!this.#address.secure) checkNothingToProve(this.url, options.trust);
     return new WebSocketConnection((signal) => this.#connect(options, signal), options);
   }
 
