@@ -76,4 +76,10 @@ export interface MessageEndpointConnection {
 
   /** The sub-protocol both ends agreed on, for media whose opening negotiates one; otherwise undefined. */
   readonly protocol?: string | undefined;
+
+  /**
+   * How many bytes a layer above should keep unsent at the most, where the medium is so slow that more would only delay what
+   * is urgent. @default 65,536
+   */
+  readonly highWaterMark?: number;
 }

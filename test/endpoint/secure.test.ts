@@ -13,6 +13,7 @@ import { ConnectionStream } from '../../src/endpoint/layers/connection-stream.js
 import type { HawserError } from '../../src/errors.js';
 import { ListenerCertificateAuthenticator, serverTlsOptions, TLSIdentity } from '../../src/security/index.js';
 import { ConnectionRecorder } from '../conformance/index.js';
+import { sendUntilBlocked } from '../conformance/connection-steps.js';
 import { bytes, opened, securePair, settle, type ClientOptions } from '../support/secure-pair.js';
 import { chainedIdentity, issue, selfSignedIdentity, type Issuer } from '../support/certificates.js';
 
@@ -334,3 +335,33 @@ describe('what goes below', LIMIT, () => {
     await Promise.all([pair.near.close(), pair.far.close()]);
   });
 });
+
+describe('a secure connection over a slow one', LIMIT, () => {
+  it('takes no more than that asks for, so that what is urgent does not wait behind it', async () => {
+    const { a, b } = loopbackPair({ highWaterMark: 0 });
+    const slow = { ...wrapped(a), highWaterMark: 1_000 };
+    const near = secureConnection(slow, {
+      role: 'client',
+      name: 'x',
+      trust: { pinnedServerCertificate: device.certificate },
+      clock,
+    });
+    const far = secureConnection(b, { role: 'server', identity: device, clock });
+    const recorder = new ConnectionRecorder();
+    await Promise.all([new ConnectionRecorder().open(near), recorder.open(far)]);
+    recorder.pause();
+    const { accepted } = await sendUntilBlocked(near, 262_144, 100);
+    // Beside the mark there are the message above it, and what lies in the streams of TLS at both ends.
+    assert.ok(accepted <= 65_536, `${accepted} bytes were taken`);
+    recorder.resume();
+    await Promise.all([near.close(), far.close()]);
+  });
+});
+
+function wrapped(inner: MessageEndpointConnection): MessageEndpointConnection {
+  return {
+    open: (engine) => inner.open(engine),
+    send: (message) => inner.send(message),
+    close: (error) => inner.close(error),
+  };
+}

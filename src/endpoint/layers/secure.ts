@@ -111,7 +111,7 @@ class TlsConnection extends MessageConnection implements SecureConnection {
     if (tls?.writable !== true) throw this.#whyEnded(undefined);
     this.#cork(tls);
     const frame = encodeMessage(message);
-    if (tls.writableLength < HIGH_WATER_MARK) return void tls.write(frame);
+    if (tls.writableLength < (this.#inner.highWaterMark ?? HIGH_WATER_MARK)) return void tls.write(frame);
     return new Promise((resolve, reject) => {
       tls.write(frame, (error) => (error ? reject(this.#whyEnded(error)) : resolve()));
     });
