@@ -6,3 +6,10 @@ export { type AuthorizePeer, type CollectionRight, type PeerAccess } from './pee
 export { PendingHandshakes, type PendingHandshake, type PendingHandshakesOptions } from './pending-handshakes.js';
 export { PeerListener } from './peer-listener.js';
 export type { PeerListenerOptions } from './peer-listener-options.js';
+export { Lifecycle, type LifecycleSteps } from './lifecycle.js';
+export {
+  MediumListener,
+  type ListenerHost,
+  type ListenerMedium,
+  type MediumListenerOptions,
+} from './medium-listener.js';

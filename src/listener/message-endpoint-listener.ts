@@ -10,7 +10,7 @@ import {
 } from '../endpoint/index.js';
 import { HawserError } from '../errors.js';
 import { checkKeyUsage, type ListenerAuthenticator, type TLSIdentity } from '../security/index.js';
-import type { ListenerEvents, ListenerStatus } from './listener-events.js';
+import type { ListenerEvents, ListenerStatus, PeerStatus } from './listener-events.js';
 import { checkLimits, type ListenerLimits } from './listener-limits.js';
 import { MessageEntrance, unavailableError } from './message-entrance.js';
 import type { AuthorizePeer } from './peer-access.js';
@@ -35,6 +35,8 @@ export interface MessageEndpointListenerOptions {
   readonly readOnly?: boolean;
   /** Send and take differences to what the other side has, instead of whole documents. @default false */
   readonly enableDeltaSync?: boolean;
+  /** Give up a peer that owes an answer and sends nothing for this long. In seconds; 0 for the default. @default 330 */
+  readonly heartbeat?: number;
   /** How much a stranger may cost. Without a handshake `accept` throws for one connection more than `maxConnections`. */
   readonly limits?: ListenerLimits;
   /** @default the database's */
@@ -128,6 +130,31 @@ export class MessageEndpointListener {
     guest.entered = this.#letIn(guest, this.#starting);
   }
 
+  /**
+   * Makes the collections that do not exist yet, and ties the listener to its database before the first connection comes. Only
+   * needed where something else has to end with the database: `stop` is called before that closes, by default `closeAll`.
+   * Rejects with `DATABASE_CLOSED`.
+   */
+  async start(stop: () => Promise<void> = () => this.closeAll()): Promise<void> {
+    const starting = (this.#starting ??= this.#stopping.then(() => this.#listener.start(stop)));
+    try {
+      await starting;
+    } catch (error) {
+      if (this.#starting === starting) this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  /** Throws `DATABASE_IN_BATCH` inside a batch, which the writes of peers wait for. */
+  checkNotInBatch(what: string): void {
+    this.#listener.database.checkNotInBatch(`MessageEndpointListener.${what}`);
+  }
+
+  /** Trouble on this side: logged, and told as an `error`. For whoever brings the connections. */
+  report(error: unknown): void {
+    this.#listener.report(error);
+  }
+
   /** Ends one connection. */
   async close(connection: MessageEndpointConnection, error: MessagingError = stoppedError()): Promise<void> {
     const guest = this.#guests.get(connection);
@@ -141,7 +168,7 @@ export class MessageEndpointListener {
 
   /** Ends every connection; peers see a listener that stopped. More can be accepted afterwards. */
   async closeAll(error: MessagingError = stoppedError()): Promise<void> {
-    this.#listener.database.checkNotInBatch('MessageEndpointListener.closeAll');
+    this.checkNotInBatch('closeAll');
     await Promise.all([...this.#guests.keys()].map((connection) => this.close(connection, error)));
     this.#starting = undefined;
     this.#stopping = this.#listener.stop(error);
@@ -150,6 +177,15 @@ export class MessageEndpointListener {
 
   get status(): ListenerStatus {
     return this.#listener.status;
+  }
+
+  get clock(): Clock {
+    return this.#listener.clock;
+  }
+
+  /** The peers that are connected now. */
+  get peers(): readonly PeerStatus[] {
+    return this.#listener.peers;
   }
 
   /**
@@ -224,5 +260,5 @@ function checkSecurity(options: MessageEndpointListenerOptions): {
 
 const KNOWN_OPTIONS = [
   ...['collections', 'protocolType', 'handshake', 'tls', 'tlsIdentity', 'authenticator', 'authorize', 'readOnly'],
-  ...['enableDeltaSync', 'limits', 'logger', 'clock'],
+  ...['enableDeltaSync', 'heartbeat', 'limits', 'logger', 'clock'],
 ];

@@ -11,7 +11,7 @@ import { createServer as createHttpsServer, Server as HttpsServer } from 'node:h
 import { join } from 'node:path';
 import {
   anonymousIdentity,
-  HawserError,
+  Lifecycle,
   PeerListener,
   serverTlsOptions,
   type ListenerEvents,
@@ -36,10 +36,10 @@ export class URLEndpointListener {
   /** A copy: changing what was passed in changes nothing. */
   readonly config: URLEndpointListenerConfiguration;
   readonly #peers: PeerListener;
-  /** From `start` to `stop`. */
-  #run: Run | undefined;
-  /** The stop of the run before. */
-  #stopping: Promise<void> = Promise.resolve();
+  readonly #lifecycle = new Lifecycle<RunningServer>({
+    start: () => this.#listen(),
+    stop: (server) => this.#shut(server),
+  });
 
   /**
    * @throws `OPTION_UNKNOWN`; `ARGUMENT_INVALID` for a wrong value, no collections, collections of two databases, or an
@@ -58,8 +58,7 @@ export class URLEndpointListener {
    *   anonymous identity cannot be read or kept; `DATABASE_CLOSED`; `LISTENER_STOPPED` if it is stopped meanwhile
    */
   start(): Promise<void> {
-    this.#run ??= this.#begin(this.#stopping);
-    return this.#run.started;
+    return this.#lifecycle.start();
   }
 
   /**
@@ -69,22 +68,17 @@ export class URLEndpointListener {
    */
   async stop(): Promise<void> {
     this.#peers.database.checkNotInBatch('URLEndpointListener.stop');
-    const run = this.#run;
-    if (run !== undefined) {
-      this.#run = undefined;
-      this.#stopping = this.#end(run);
-    }
-    await this.#stopping;
+    await this.#lifecycle.stop();
   }
 
   /** The port it listens on; 0 when stopped. */
   get port(): number {
-    return this.#run?.server?.port ?? 0;
+    return this.#lifecycle.running?.port ?? 0;
   }
 
   /** One for each address of the machine, or of the interface, that a URL can name; none when stopped. */
   get urls(): readonly string[] {
-    const server = this.#run?.server;
+    const server = this.#lifecycle.running;
     if (server === undefined) return [];
     const scheme = this.config.disableTLS ? 'ws' : 'wss';
     const path = encodeURIComponent(this.#peers.database.name);
@@ -95,7 +89,7 @@ export class URLEndpointListener {
 
   /** The certificate that peers see; `undefined` when stopped and without TLS. An anonymous one is renewed before it ends. */
   get tlsIdentity(): TLSIdentity | undefined {
-    return this.#run?.server?.identity?.current;
+    return this.#lifecycle.running?.identity?.current;
   }
 
   /** How many connections there are, and how many of them are transferring something now. */
@@ -115,31 +109,6 @@ export class URLEndpointListener {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
-  }
-
-  #begin(after: Promise<void>): Run {
-    const run: Run = { started: Promise.resolve(), server: undefined };
-    const start = async (): Promise<void> => {
-      await after;
-      const server = await this.#listen();
-      if (this.#run !== run) {
-        await this.#shut(server);
-        throw new HawserError('LISTENER_STOPPED', 'the listener was stopped while it was starting');
-      }
-      run.server = server;
-    };
-    const started = start();
-    // A failed start is a listener that was never started.
-    run.started = started.catch((error: unknown) => {
-      if (this.#run === run) this.#run = undefined;
-      throw error;
-    });
-    return run;
-  }
-
-  async #end(run: Run): Promise<void> {
-    await run.started.catch(() => undefined);
-    if (run.server !== undefined) await this.#shut(run.server);
   }
 
   async #listen(): Promise<RunningServer> {
@@ -212,12 +181,6 @@ export class URLEndpointListener {
     await this.#peers.stop();
     await Promise.all(emptied);
   }
-}
-
-interface Run {
-  started: Promise<void>;
-  /** Once it has started. */
-  server: RunningServer | undefined;
 }
 
 interface RunningServer {
