@@ -11,6 +11,12 @@ export interface Endpoint {
    */
   readonly remoteID: string;
 
+  /**
+   * How long opening may take over a medium so slow that the usual time is too short, TLS and handshake included. In
+   * milliseconds. @default 15,000, which is also the least
+   */
+  readonly connectTimeoutMs?: number;
+
   /** Called for every attempt to connect. Returns a fresh object and does not connect yet. */
   createConnection(options: ConnectOptions): MessageEndpointConnection;
 }

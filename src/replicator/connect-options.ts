@@ -24,7 +24,7 @@ export function connectOptions(
       acceptOnlySelfSignedServerCertificate: config.acceptOnlySelfSignedServerCertificate,
     },
     heartbeatMs: config.heartbeat * 1_000,
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    connectTimeoutMs: Math.max(CONNECT_TIMEOUT_MS, config.target.connectTimeoutMs ?? 0),
     onServerCertificate,
     clock: config.clock,
     logger: config.logger,
@@ -45,4 +45,4 @@ function withCookie(headers: Readonly<Record<string, string>> = {}, cookie: stri
 export const PROTOCOLS: readonly string[] = ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'];
 
 /** How long opening may take, TLS and handshake included (specification 1.6). */
-export const CONNECT_TIMEOUT_MS = 15_000;
+const CONNECT_TIMEOUT_MS = 15_000;

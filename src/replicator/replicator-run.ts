@@ -11,7 +11,7 @@ import type { ReplicationStore } from '../database/index.js';
 import type { HawserError } from '../errors.js';
 import { ActiveSession } from './active-session.js';
 import type { CollectionRules } from './collection-configuration.js';
-import { CONNECT_TIMEOUT_MS, connectOptions } from './connect-options.js';
+import { connectOptions } from './connect-options.js';
 import type { ReplicatorConfiguration } from './replicator-options.js';
 import { NO_PROGRESS, type StatusBoard } from './replicator-status.js';
 import { RetryPause } from './retry-pause.js';
@@ -139,15 +139,16 @@ export class ReplicatorRun {
 
   async #replicate(): Promise<void> {
     const { config, collections, status, onDocument, onServerCertificate } = this.#options;
+    const options = connectOptions(config, onServerCertificate);
     const session = new ActiveSession({
-      connection: config.target.createConnection(connectOptions(config, onServerCertificate)),
+      connection: config.target.createConnection(options),
       collections,
       push: config.type !== 'pull',
       pull: config.type !== 'push',
       continuous: config.continuous,
       autoPurge: config.enableAutoPurge,
       remoteID: config.target.remoteID,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      connectTimeoutMs: options.connectTimeoutMs,
       silenceMs: config.heartbeat * 1_000,
       reset: this.#reset,
       clock: config.clock,

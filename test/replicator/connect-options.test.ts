@@ -33,6 +33,23 @@ async function optionsOf(context: TestContext, options: Partial<ReplicatorOption
   return connectOptions((await replicatorWith(context, options)).config, () => undefined);
 }
 
+describe('the time to connect', () => {
+  for (const [wanted, given] of [
+    [undefined, 15_000],
+    [60_000, 60_000],
+    [1_000, 15_000], // a medium may need more than is usual, not less
+  ] as const) {
+    it(`is ${given} ms for an endpoint that asks for ${wanted ?? 'nothing'}`, async (context) => {
+      const slow = {
+        remoteID: target.remoteID,
+        createConnection: (options: ConnectOptions) => target.createConnection(options),
+        ...(wanted === undefined ? {} : { connectTimeoutMs: wanted }),
+      };
+      assert.equal((await optionsOf(context, { target: slow })).connectTimeoutMs, given);
+    });
+  }
+});
+
 describe('the credentials of an authenticator', () => {
   it('go to the endpoint', async (context) => {
     const basic = await optionsOf(context, { authenticator: new BasicAuthenticator('alice', 'pa$$w0rd') });
