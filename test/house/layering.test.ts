@@ -170,7 +170,7 @@ describe('the checker refuses', () => {
     ],
     [
       'the clock in a pure room',
-      'transports/link/x.ts',
+      'transports/link/machine/x.ts',
       `export const f = () => Date.now();`,
       /uses Date in a pure room/,
     ],

@@ -22,7 +22,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 /** Rooms that may know the types of another room, and nothing of it at run time. */
 const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { replicator: ['security'] };
 
-const PURE = ['src/blip/', 'src/revision/', 'src/delta/', 'transports/link/'];
+const PURE = ['src/blip/', 'src/revision/', 'src/delta/', 'transports/link/machine/'];
 const PURE_MODULES = ['node:zlib', 'node:crypto'];
 /** What waits, tells the time, throws dice or reaches outside. */
 const IMPURE_WORDS = new Set([
