@@ -242,6 +242,29 @@ export const ERRORS = {
     true,
   ),
 
+  // Brokers
+  BROKER_ACCESS_DENIED: kind(
+    'WebSocket',
+    10403,
+    'Check username, password and client ID, and what the access rules of the broker allow them.',
+  ),
+  BROKER_REFUSED: kind('WebSocket', 10500, 'The broker refused the connection for the reason in the message.'),
+
+  // Serial ports
+  SERIAL_PORT_NOT_FOUND: kind('POSIX', 2, 'Plug the adapter in, and check the path of the device.', true),
+  SERIAL_PORT_DENIED: kind(
+    'POSIX',
+    13,
+    'Add the user to the group of the device, usually dialout (sudo usermod -aG dialout USER), and log in again.',
+  ),
+  SERIAL_PORT_BUSY: kind('POSIX', 16, 'Another program has the port open: end that one, or choose another port.', true),
+  SERIAL_PORT_UNSUITABLE: kind(
+    'POSIX',
+    25,
+    'The path is no serial port, or the port does not do that baud rate: correct the option.',
+  ),
+  SERIAL_PORT_LOST: kind('POSIX', 5, 'The adapter was unplugged or failed; a replicator tries again by itself.', true),
+
   // Who may connect
   AUTHENTICATION_FAILED: kind('WebSocket', 10401, 'Check user name and password.'),
   ACCESS_DENIED: kind('WebSocket', 10403, 'The peer does not allow this direction.'),

@@ -1,5 +1,5 @@
 /**
- * `hawser/testing`: what the author of a transport runs against it, with Node's own test runner.
+ * `hawser/testing`: what the author of a transport runs against it, with Node's own test runner; and a serial line without hardware.
  *
  * ```ts
  * import { connectionConformance } from 'hawser/testing';
@@ -9,3 +9,12 @@
 export { ConnectionRecorder } from './connection-recorder.js';
 export type { ConnectionPair, ConnectionSetup, LinkEnd } from './connection-setup.js';
 export { connectionConformance, type ConformanceOptions } from './connection.conformance.js';
+export {
+  openSerialLine,
+  SerialLine,
+  serialLineProblem,
+  type SerialLineEnd,
+  type SerialLineErrors,
+  type SerialLineOptions,
+  type SerialLineStatistics,
+} from './serial-line/index.js';
