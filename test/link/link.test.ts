@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isHawserError } from '../../src/index.js';
-import { Link } from '../../transports/link/machine/index.js';
+import { Link, rollCall } from '../../transports/link/machine/index.js';
 import { encodeAcknowledgement, encodeGreeting, encodeReset, startData } from '../../transports/link/machine/packet.js';
 import { LATENCY_MS, LINK, losing, message, Pair, ROUND_TRIP_MS, type Post } from './pair.js';
 
@@ -214,6 +214,28 @@ describe('starting anew', () => {
     pair.inject('active', encodeReset(pair.made.tag));
     pair.run(0);
     assert.equal(pair.active.end?.kind, 'restarted');
+  });
+
+  test('a passive end that restarted and calls the roll is noticed by an active one that has nothing to say', () => {
+    const pair = Pair.opened();
+    pair.run(1_000);
+    pair.restart('passive');
+    pair.inject('active', rollCall());
+    pair.run(4 * LATENCY_MS);
+    assert.equal(pair.active.end?.kind, 'restarted');
+  });
+
+  test('a roll call costs a link that both ends know a question and its answer', () => {
+    const pair = Pair.opened();
+    pair.run(1_000);
+    const before = pair.posts.length;
+    pair.inject('active', rollCall());
+    pair.run(4 * LATENCY_MS);
+    assert.equal(pair.active.state, 'open');
+    assert.deepEqual(
+      pair.posts.slice(before).map(({ from, packet }) => `${from} ${packet.kind}`),
+      ['active acknowledgement', 'passive acknowledgement'],
+    );
   });
 
   test('packets of the link before are not taken for those of the next', () => {

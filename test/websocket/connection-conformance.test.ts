@@ -1,5 +1,5 @@
 /** WebSocket connections, with and without TLS, pass the suite that every transport has to pass. */
-import { utf8, type Clock } from '../../src/base/index.js';
+import { utf8 } from '../../src/base/index.js';
 import type { TLSIdentity } from '../../src/security/index.js';
 import { URLEndpoint } from '../../transports/websocket/index.js';
 import { MAX_MESSAGE_SIZE } from '../../transports/websocket/web-socket-options.js';
@@ -7,23 +7,12 @@ import { connectionConformance, type ConnectionSetup } from '../conformance/inde
 import { selfSignedIdentity } from '../support/certificates.js';
 import { connectOptions } from '../support/connect-options.js';
 import { countingClock } from '../support/counting-clock.js';
+import { impatient } from '../support/impatient-clock.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { startWebSocketHost } from '../support/web-socket-host.js';
 
 /** What the kernel takes on the way: the buffers of four sockets, which grow. */
 const KERNEL_BUFFERS = 48 * 1_048_576;
-
-/** The close handshake is given up after 5 s. Some cases are about just that, and need not wait so long. */
-const CLOSE_TIMEOUT_MS = 5_000;
-
-function impatient(clock: Clock): Clock {
-  return {
-    now: () => clock.now(),
-    monotonic: () => clock.monotonic(),
-    setTimer: (delayMs, callback, options) =>
-      clock.setTimer(delayMs === CLOSE_TIMEOUT_MS ? 250 : delayMs, callback, options),
-  };
-}
 
 async function setup(scheme: 'ws' | 'wss', identity?: TLSIdentity): Promise<ConnectionSetup> {
   const timers = countingClock();

@@ -12,6 +12,7 @@ import type { Endpoint, MessageEndpointConnection } from '../../src/endpoint/ind
 import { connectionConformance } from '../conformance/index.js';
 import { connectOptions } from '../support/connect-options.js';
 import { countingClock } from '../support/counting-clock.js';
+import { impatient } from '../support/impatient-clock.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 
 interface Example {
@@ -30,11 +31,7 @@ const { TcpConnection, TcpEndpoint } = (await import(pathToFileURL(join(folder, 
 
 connectionConformance('the transport of transports/README.md', async () => {
   const timers = countingClock();
-  const clock: Clock = {
-    ...timers,
-    // A farewell that nobody reads is given up after 5 s, which a test need not wait for.
-    setTimer: (delayMs, callback, options) => timers.setTimer(delayMs === 5_000 ? 250 : delayMs, callback, options),
-  };
+  const clock = impatient(timers);
   const waiting: Deferred<MessageEndpointConnection>[] = [];
   const arrived: MessageEndpointConnection[] = [];
   const server = createServer((socket) => {

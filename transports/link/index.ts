@@ -16,6 +16,7 @@ export {
   MAX_PACKET_SIZE,
   MIN_PACKET_SIZE,
   resetFor,
+  rollCall,
   SharedRate,
   type LinkOptions,
   type LinkPriority,

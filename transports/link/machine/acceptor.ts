@@ -99,6 +99,14 @@ export function resetFor(bytes: Uint8Array): Uint8Array | undefined {
   return packet !== undefined && wantsReset(packet) ? encodeReset(packet.tag) : undefined;
 }
 
+/**
+ * What the passive end of a medium may say that knows of no link, as after a restart: who believes to have one with it asks, and
+ * is told that there is none. Otherwise it would not notice before it has something to say.
+ */
+export function rollCall(): Uint8Array {
+  return encodeReset(0);
+}
+
 /** Whether a packet can begin a link. */
 export function isHello(bytes: Uint8Array): boolean {
   return decodePacket(bytes)?.kind === 'hello';

@@ -1,5 +1,5 @@
 /** The door of the machine: pure, without I/O and time of its own. */
-export { Acceptor, isHello, resetFor } from './acceptor.js';
+export { Acceptor, isHello, resetFor, rollCall } from './acceptor.js';
 export { Link, type LinkState, type LinkStatistics } from './link.js';
 export type { LinkEnd, LinkOutcome } from './link-end.js';
 export type { LinkOptions } from './link-options.js';

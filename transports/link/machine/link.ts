@@ -145,10 +145,7 @@ export class Link {
 
   take(packet: Packet, now: number): void {
     if (packet.kind === 'hello') return this.#tookHello(packet.greeting);
-    if (packet.kind === 'reset') {
-      if (this.#peerTag !== 0 && packet.tag === this.#peerTag) this.#finish(linkOutcome('restarted'));
-      return;
-    }
+    if (packet.kind === 'reset') return this.#tookReset(packet.tag);
     if (packet.tag !== this.tag || this.#state === 'ended') return this.#tookLate(packet);
     this.#receivedPackets++;
     this.#understood(packet, now);
@@ -259,6 +256,12 @@ export class Link {
   #tookHello(greeting: Greeting): void {
     // Its welcome was lost. Any other hello is the business of the acceptor.
     if (this.#state === 'accepting' && this.accepts(greeting)) this.#due = 'welcome';
+  }
+
+  /** Without a tag it is from an end that knows of no link: the answer to a question tells whether it means this one. */
+  #tookReset(tag: number): void {
+    if (tag === 0) this.#liveness.ask();
+    else if (tag === this.#peerTag) this.#finish(linkOutcome('restarted'));
   }
 
   #tookWelcome(greeting: Greeting): void {
