@@ -9,6 +9,7 @@ import type { TLSIdentity } from '../security/index.js';
 import { Lifecycle } from './lifecycle.js';
 import type { ListenerEvents, ListenerStatus, PeerStatus } from './listener-events.js';
 import { MessageEndpointListener } from './message-endpoint-listener.js';
+import { stoppedError } from './peer-listener.js';
 import type { PeerListenerOptions } from './peer-listener-options.js';
 
 export interface MediumListenerOptions extends PeerListenerOptions {
@@ -36,6 +37,8 @@ export interface ListenerHost {
 export abstract class MediumListener {
   readonly #listener: MessageEndpointListener;
   readonly #lifecycle: Lifecycle<ListenerMedium>;
+  /** From the opening of the medium until its connections are being closed. */
+  #isServing = false;
 
   /**
    * @param where for errors: the name of the listener
@@ -110,6 +113,7 @@ export abstract class MediumListener {
 
   async #open(): Promise<ListenerMedium> {
     await this.#listener.start(() => this.stop());
+    this.#isServing = true;
     try {
       return await this.openMedium({
         clock: this.#listener.clock,
@@ -117,13 +121,15 @@ export abstract class MediumListener {
         report: (error) => this.#listener.report(error),
       });
     } catch (error) {
+      this.#isServing = false;
       await this.#listener.closeAll();
       throw error;
     }
   }
 
-  /** A database that is being closed takes nobody any more. */
+  /** A listener that says good-bye to its peers takes nobody any more, nor does a database that is being closed. */
   #accept(connection: MessageEndpointConnection, address: string): void {
+    if (!this.#isServing) return void connection.close(stoppedError());
     try {
       this.#listener.accept(connection, { address });
     } catch (error) {
@@ -133,6 +139,7 @@ export abstract class MediumListener {
   }
 
   async #close(medium: ListenerMedium): Promise<void> {
+    this.#isServing = false;
     await this.#listener.closeAll();
     await medium.close();
   }

@@ -16,9 +16,11 @@ import {
   type MediumListenerOptions,
 } from '../../src/index.js';
 import { cleanup } from '../support/cleanup.js';
+import { connectOptions } from '../support/connect-options.js';
 import { openPeer } from '../support/peers.js';
 
 const LIMIT = { timeout: 20_000 };
+const SELF_SIGNED = { trust: { acceptOnlySelfSignedServerCertificate: true } };
 
 /** Its medium is memory. */
 class MemoryListener extends MediumListener {
@@ -110,6 +112,23 @@ describe('a MediumListener', LIMIT, () => {
     listener.problem = undefined;
     await listener.start();
     assert.equal(listener.isListening, true);
+  });
+
+  it('takes nobody while it says good-bye to the others, and stays one that its database stops', async (context) => {
+    const { peer, listener } = await listenerOf(context);
+    await listener.start();
+    const { metrics } = await openPeer(context, 'engine');
+    const first = listener.endpoint('bridge').createConnection(connectOptions(SELF_SIGNED));
+    await first.open({ receive: () => undefined, close: () => undefined });
+    const stopping = listener.stop();
+    const late = listener.endpoint('bridge').createConnection(connectOptions(SELF_SIGNED));
+    await assert.rejects(late.open({ receive: () => undefined, close: () => undefined }), { recoverable: true });
+    await stopping;
+    await first.close();
+    await listener.start();
+    await peer.database.close();
+    assert.deepEqual([listener.closed, listener.isListening], [2, false]);
+    await metrics.database.close();
   });
 
   it('stops before its database closes, and starts on none that has closed', async (context) => {

@@ -147,13 +147,13 @@ export class LinkConnection extends MessageConnection {
   }
 
   protected async releaseMedium(error: MessagingError | undefined): Promise<void> {
-    this.#sayLastWord(error);
     this.#isReleased = true;
     this.#timer?.cancel();
-    this.#options.link.rate?.release();
     this.#ended.resolve();
     this.#opened.resolve();
     this.#room?.reject(whyEnded(this.#link?.end));
+    this.#sayLastWord(error);
+    this.#options.link.rate?.release();
     await this.#medium.close();
   }
 
