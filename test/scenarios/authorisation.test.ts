@@ -147,14 +147,14 @@ describe('a user', LIMIT, () => {
 
 describe('on every medium that asks who is there, a user', LIMIT, () => {
   for (const medium of ALL_MEDIA) {
-    it(`may do the same: ${medium.name}`, async (context) => {
+    it(`may do the same: ${medium.name}`, { skip: medium.skip }, async (context) => {
       const [ship, mate] = [await openShip(context, 'ship'), await openShip(context, 'mate')];
       const server = await medium.listen(context, ship, {
         collections: [ship.metrics, ship.plans, ship.wages],
         authenticator: new ListenerPasswordAuthenticator((name, password) => name === password),
         authorize: ({ username }) => rightsOn(ship)[username ?? ''] ?? [],
       });
-      const trust = medium.name === 'wss' || medium.name === 'secure';
+      const trust = server.hasCertificate;
       const outcome = async (...given: [AnyCollection, ReplicatorOptions['type']]): Promise<number | undefined> => {
         const [collection, type = 'pull'] = given;
         const options = as('mate', { collections: [collection], type, acceptOnlySelfSignedServerCertificate: trust });

@@ -74,7 +74,7 @@ function rights({ metrics }: Peer, mayWrite: (peer: PeerIdentity) => boolean): A
 }
 
 for (const medium of ALL_MEDIA) {
-  describe(`passwords, over ${medium.name}`, LIMIT, () => {
+  describe(`passwords, over ${medium.name}`, { ...LIMIT, skip: medium.skip }, () => {
     it('24, 25. whoever has none or another one is refused', async (context) => {
       const { a, server } = await serve(context, medium, () => ({ authenticator: alice() }));
       await assertRefused(context, server, a, trusting(), REFUSALS.password);
@@ -129,7 +129,7 @@ for (const medium of ALL_MEDIA) {
 }
 
 for (const medium of SECURE_MEDIA) {
-  describe(`client certificates, over ${medium.name}`, LIMIT, () => {
+  describe(`client certificates, over ${medium.name}`, { ...LIMIT, skip: medium.skip }, () => {
     it('26. a callback sees the chain of the client, and nothing else', async (context) => {
       const seen: (readonly string[])[] = [];
       const authenticator = new ListenerCertificateAuthenticator(async (chain) => {

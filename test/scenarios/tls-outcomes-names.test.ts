@@ -42,14 +42,18 @@ describe('the name of a server', LIMIT, () => {
   });
 
   for (const medium of SECURE_MEDIA) {
-    it(`62. does not matter where its certificate is pinned, over ${medium.name}`, async (context) => {
-      const [a, l] = [await openPeer(context, 'a'), await openPeer(context, 'l')];
-      const { identity, root } = await chainedIdentity('boat', { altNames: ['elsewhere.example'] });
-      const server = await medium.listen(context, l, { tlsIdentity: identity });
-      for (const pinnedServerCertificate of [identity.certificate, root.certificate]) {
-        await assertSyncs(context, server, a, { pinnedServerCertificate });
-      }
-    });
+    it(
+      `62. does not matter where its certificate is pinned, over ${medium.name}`,
+      { skip: medium.skip },
+      async (context) => {
+        const [a, l] = [await openPeer(context, 'a'), await openPeer(context, 'l')];
+        const { identity, root } = await chainedIdentity('boat', { altNames: ['elsewhere.example'] });
+        const server = await medium.listen(context, l, { tlsIdentity: identity });
+        for (const pinnedServerCertificate of [identity.certificate, root.certificate]) {
+          await assertSyncs(context, server, a, { pinnedServerCertificate });
+        }
+      },
+    );
   }
 });
 

@@ -1,10 +1,12 @@
 /**
  * Listeners and replicators on every medium that asks who is there, behind one small interface, so that one suite says what
- * users see on all of them: `wss` and `ws` on real sockets, `secure` (TLS) and `handshake` over messages.
+ * users see on all of them: `wss` and `ws` on real sockets, `secure` (TLS) and `handshake` over messages, and those of
+ * `link-media.ts`.
  */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import {
+  deferred,
   loopbackPair,
   MessageEndpoint,
   MessageEndpointListener,
@@ -20,7 +22,9 @@ import {
 } from '../../src/index.js';
 import { URLEndpoint, URLEndpointListener } from '../../transports/websocket/index.js';
 import { cleanup } from './cleanup.js';
+import { mqtt, serial } from './link-media.js';
 import { contents, type AnyCollection, type Peer } from './peers.js';
+import { TcpRelay } from './tcp-relay.js';
 
 export interface ServerOptions {
   /** @default the peer's metrics */
@@ -29,6 +33,7 @@ export interface ServerOptions {
   readonly authenticator?: ListenerAuthenticator;
   readonly authorize?: AuthorizePeer;
   readonly limits?: ListenerLimits;
+  readonly enableDeltaSync?: boolean;
   readonly clock?: Clock;
   /** Clients know it by the name of that one, which must have stopped. */
   readonly inPlaceOf?: Server;
@@ -38,17 +43,23 @@ export interface ServerOptions {
 export interface Server {
   readonly peer: Peer;
   readonly listener: Pick<MessageEndpointListener, 'on' | 'status'>;
-  /** What clients know it by: the port or the uid. */
+  /** Of this server alone: one that comes in its place is given it. */
   readonly name: string;
+  /** The end of what clients call it. */
+  readonly knownAs: string;
   /** Whether it shows one to its clients. */
   readonly hasCertificate: boolean;
   /** @param database what to ask for @default the peer's */
   target(database?: string): Endpoint;
   stop(): Promise<void>;
+  /** Breaks every connection as the medium would, without a farewell; it works again when this has resolved. */
+  cut(): void | Promise<void>;
 }
 
 export interface Medium {
   readonly name: string;
+  /** Why it cannot be tested here, or false. */
+  readonly skip: string | false;
   listen(context: TestContext, peer: Peer, options?: ServerOptions): Promise<Server>;
 }
 
@@ -60,13 +71,14 @@ export const ws = webSockets('ws');
 export const secure = messages('secure', { tls: true });
 export const handshake = messages('handshake', { handshake: true });
 /** Those on which the server shows a certificate. */
-export const SECURE_MEDIA: readonly Medium[] = [wss, secure];
+export const SECURE_MEDIA: readonly Medium[] = [wss, secure, mqtt, serial];
 /** Those on which a client can show a password. */
-export const ALL_MEDIA: readonly Medium[] = [wss, ws, secure, handshake];
+export const ALL_MEDIA: readonly Medium[] = [...SECURE_MEDIA, ws, handshake];
 
 function webSockets(name: 'wss' | 'ws'): Medium {
   return {
     name,
+    skip: false,
     async listen(context, peer, { inPlaceOf, ...options } = {}) {
       const listener = new URLEndpointListener({
         collections: [peer.metrics],
@@ -77,22 +89,28 @@ function webSockets(name: 'wss' | 'ws'): Medium {
       });
       cleanup(context, () => listener.stop());
       await listener.start();
-      const { port } = listener;
+      const relay = relays.get(String(listener.port)) ?? (await TcpRelay.start(listener.port));
+      relays.set(String(listener.port), relay);
+      cleanup(context, () => relay.close());
       return {
         peer,
         listener,
-        name: String(port),
+        name: String(listener.port),
+        knownAs: `127.0.0.1:${relay.port}`,
         hasCertificate: name === 'wss',
-        target: (database = peer.database.name) => new URLEndpoint(`${name}://127.0.0.1:${port}/${database}`),
+        target: (database = peer.database.name) => new URLEndpoint(`${name}://127.0.0.1:${relay.port}/${database}`),
         stop: () => listener.stop(),
+        cut: () => relay.cut(),
       };
     },
   };
 }
 
 function messages(name: string, layers: { readonly tls?: boolean; readonly handshake?: boolean }): Medium {
+  const cuts: (() => void)[] = [];
   return {
     name,
+    skip: false,
     async listen(context, peer, { inPlaceOf, ...options } = {}) {
       const listener = new MessageEndpointListener({
         collections: [peer.metrics],
@@ -104,7 +122,8 @@ function messages(name: string, layers: { readonly tls?: boolean; readonly hands
       const uid = inPlaceOf?.name ?? `radio ${++uids}`;
       const delegate = {
         createConnection: () => {
-          const { a, b } = loopbackPair();
+          const { a, b, cut } = loopbackPair();
+          cuts.push(cut);
           listener.accept(b);
           return a;
         },
@@ -113,16 +132,20 @@ function messages(name: string, layers: { readonly tls?: boolean; readonly hands
         peer,
         listener,
         name: uid,
+        knownAs: uid,
         hasCertificate: layers.tls === true,
         target: (database = peer.database.name) =>
           new MessageEndpoint(uid, undefined, 'messageStream', delegate, { ...layers, database }),
         stop: () => listener.closeAll(),
+        cut: () => cuts.splice(0).forEach((cut) => cut()),
       };
     },
   };
 }
 
 let uids = 0;
+/** Between clients and the port of a server, where a network can be cut. */
+const relays = new Map<string, TcpRelay>();
 
 /** A replicator of the client's metrics that is not started; stopped after the test. */
 export function replicatorTo(
@@ -190,8 +213,20 @@ export async function assertRefused(
     assert.equal(replicator.status.activity, 'stopped');
     assert.deepEqual(await held(), before, 'nothing is transferred');
   }
-  assert.equal(server.listener.status.connectionCount, 0);
+  await untilNobody(server.listener);
   return replicators.at(-1) as Replicator;
+}
+
+/** Resolves when the last connection has ended, of which the listener may learn a little later than the client. */
+async function untilNobody(listener: Server['listener']): Promise<void> {
+  const gone = deferred();
+  const look = (): void => {
+    if (listener.status.connectionCount === 0) gone.resolve();
+  };
+  const off = listener.on('connection', look);
+  look();
+  await gone.promise;
+  off();
 }
 
 export type Refusal = readonly [ErrorCode, number];
