@@ -1,52 +1,70 @@
 /**
- * The bridge: a database that sensor nodes replicate into, over TLS and with a password each. Its identity is made at the
- * first start and kept in a key store, so that nodes which pinned its certificate still know it after a restart.
+ * The bridge: a database that sensor nodes replicate into, each over its own medium, with TLS and a password each, whatever the
+ * medium. It forwards to the shore what has arrived, and passes on what the shore has written.
  *
- *   BRIDGE_FOLDER=… BRIDGE_PORT=4984 BRIDGE_PASSWORDS='{"weather":"…"}' node --import tsx bridge.ts
+ *   BRIDGE_FOLDER=… BRIDGE_PORT=4984 BRIDGE_BROKER=mqtt://… BRIDGE_SERIAL='{"path":"/dev/ttyUSB0","baudRate":115200}' \
+ *     BRIDGE_PASSWORDS='{"weather":"…"}' SHORE_URL=wss://… SHORE_FINGERPRINT=… SHORE_PASSWORD=… node --import tsx bridge.ts
  */
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Database, KeyStore, ListenerPasswordAuthenticator } from 'hawser';
-import { URLEndpointListener } from 'hawser/websocket';
+import { BasicAuthenticator, Database, ListenerPasswordAuthenticator, Replicator } from 'hawser';
+import { MqttEndpointListener } from 'hawser/mqtt';
+import { SerialEndpointListener, type SerialPortOptions } from 'hawser/serial';
+import { URLEndpoint, URLEndpointListener } from 'hawser/websocket';
+import { countByRole, ORDERS } from './collections.js';
 import { writeDigests } from './compare.js';
 import { leave, onOrder, report, setting, stopping } from './parent.js';
 import { ROLES } from './readings.js';
+import { stationIdentity } from './station-identity.js';
+import { BRIDGE } from './target.js';
 
-const passwords = JSON.parse(setting('BRIDGE_PASSWORDS')) as Record<string, string>;
 const folder = setting('BRIDGE_FOLDER');
-const database = await Database.open(folder, { name: 'vessel' });
-const collections = await Promise.all(ROLES.map((role) => database.createCollection(role)));
+const database = await Database.open(folder, { name: BRIDGE });
+const readings = await Promise.all(ROLES.map((role) => database.createCollection(role)));
+const orders = await database.createCollection(ORDERS);
 
-const keys = await KeyStore.open(join(folder, 'keys'));
-const tlsIdentity =
-  (await keys.identity('bridge')) ??
-  (await keys.createIdentity('bridge', { keyUsages: ['serverAuth'], attributes: { commonName: 'bridge' } }));
+// The same on every medium: what is served, who may come in, and what the bridge is known by.
+const tlsIdentity = await stationIdentity(folder, 'bridge');
+const shared = {
+  collections: [...readings, orders],
+  authenticator: ListenerPasswordAuthenticator.forUsers(
+    JSON.parse(setting('BRIDGE_PASSWORDS')) as Record<string, string>,
+  ),
+  tlsIdentity,
+};
 
-const listener = new URLEndpointListener({
-  collections,
+const network = new URLEndpointListener({
+  ...shared,
   port: Number(setting('BRIDGE_PORT')),
   networkInterface: '127.0.0.1', // the whole demo runs on one machine; without this line every network can connect
-  tlsIdentity,
-  authenticator: ListenerPasswordAuthenticator.forUsers(passwords),
 });
-await listener.start();
+const broker = new MqttEndpointListener({ ...shared, broker: setting('BRIDGE_BROKER') });
+const { BRIDGE_SERIAL: port = '' } = process.env;
+const line = port === '' ? [] : [new SerialEndpointListener({ ...shared, ...(JSON.parse(port) as SerialPortOptions) })];
+await Promise.all([network, broker, ...line].map((listener) => listener.start()));
+
+const toShore = new Replicator({
+  collections: [...readings, orders],
+  target: new URLEndpoint(setting('SHORE_URL')),
+  continuous: true,
+  authenticator: new BasicAuthenticator('bridge', setting('SHORE_PASSWORD')),
+  pinnedServerFingerprint: setting('SHORE_FINGERPRINT'),
+});
+toShore.start();
 
 // From here on it is a demo: somebody watches.
 
 const { fingerprint256: fingerprint } = tlsIdentity.certificate;
-report({ type: 'listening', url: listener.urls[0] ?? '', port: listener.port, fingerprint });
+report({ type: 'listening', url: network.urls[0] ?? '', port: network.port, fingerprint });
 onOrder(async (order) => {
   if (order.type !== 'write-digests') return;
-  await writeDigests(order.file, collections);
+  await writeDigests(order.file, [...readings, orders]);
   report({ type: 'digests-written' });
 });
 
 while (!stopping.aborted) {
-  const counts = await Promise.all(collections.map((collection) => collection.count()));
-  const [navigation = 0, weather = 0, engine = 0] = counts;
-  report({ type: 'stored', counts: { navigation, weather, engine } });
+  report({ type: 'stored', counts: await countByRole(readings) });
   await delay(200, undefined, { signal: stopping }).catch(() => undefined);
 }
 
-await database.close(); // stops the listener first
+await database.close(); // stops the listeners and the replicator first
 leave();

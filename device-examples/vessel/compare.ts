@@ -69,6 +69,32 @@ export function compare(nodes: readonly Digests[], bridge: Digests): Comparison 
   return { equal, missing, surplus, different: [...different] };
 }
 
+/**
+ * Along the whole way: what the nodes have is on the bridge, what the bridge has on the shore, and what the shore has written for
+ * everybody on each node. Equal ones count once, as they are on the shore.
+ *
+ * @param shared what the names of documents begin with that everybody has to have
+ */
+export function compareAll(nodes: readonly Digests[], bridge: Digests, shore: Digests, shared: string): Comparison {
+  const forAll = only(shore, shared);
+  const ways = [
+    compare(nodes, bridge),
+    compare([bridge], shore),
+    ...nodes.map((node) => compare([forAll], only(node, shared))),
+  ];
+  const all = (which: 'missing' | 'surplus' | 'different'): string[] => [...new Set(ways.flatMap((way) => way[which]))];
+  return {
+    equal: Math.min(ways[0]?.equal ?? 0, ways[1]?.equal ?? 0),
+    missing: all('missing'),
+    surplus: all('surplus'),
+    different: all('different'),
+  };
+}
+
+function only(digests: Digests, prefix: string): Digests {
+  return new Map([...digests].filter(([name]) => name.startsWith(prefix)));
+}
+
 /** Nothing compared is not a success. */
 export function isEqual({ equal, missing, surplus, different }: Comparison): boolean {
   return equal > 0 && missing.length + surplus.length + different.length === 0;
@@ -81,8 +107,8 @@ export function describe(comparison: Comparison): string {
     names.length === 0 ? [] : [`${names.length.toLocaleString('en')} ${what} (such as ${names[0]})`];
   return [
     `${equal.toLocaleString('en')} documents equal by ID, revision and body`,
-    ...list(missing, 'missing on the bridge'),
-    ...list(surplus, 'only on the bridge'),
+    ...list(missing, 'missing somewhere'),
+    ...list(surplus, 'of nobody'),
     ...list(different, 'different'),
   ].join(', ');
 }

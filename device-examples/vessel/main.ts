@@ -1,5 +1,6 @@
 /**
- * The demo: three sensor nodes sync a yacht's log to the bridge, through a crash of the bridge. It says what happens and
+ * The demo: three sensor nodes sync a yacht's log to the bridge over three media, and the bridge passes it on to the shore, through
+ * a crash of the bridge. It says what happens and
  * compares in the end; how a node and a bridge are made is in node.ts and bridge.ts. USAGE in options.ts.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -8,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, isEqual } from './compare.js';
 import { findLogs } from './logs.js';
+import { openMedia } from './media.js';
 import { parseOptions, USAGE, type DemoOptions } from './options.js';
 import { openView } from './table.js';
 import { Voyage } from './voyage.js';
@@ -53,13 +55,22 @@ async function demonstrate({ log, readings, seconds, keep }: DemoOptions, folder
   for (const note of logs.notes) console.log(note);
   interruption.signal.throwIfAborted();
 
-  const voyage = new Voyage({ folder, logs, seconds, signal: interruption.signal, tell: (text) => view.tell(text) });
+  const media = await openMedia();
+  if (media.lineProblem !== undefined) {
+    console.log(`Without a serial line (${media.lineProblem}): the engine room takes the network too.`);
+  }
+  const { signal } = interruption;
+  const voyage = new Voyage({ folder, logs, media, seconds, signal, tell: (text) => view.tell(text) });
   const view = openView(process.stdout, () => voyage);
   let isSuccess: boolean;
   let result: string;
   try {
+    await voyage.startShore();
     await voyage.startBridge();
-    view.tell(`the bridge listens on ${voyage.bridgeURL}, with TLS and a password for each node`);
+    const line = media.line === undefined ? '' : ', a serial line of 115,200 baud with noise';
+    view.tell(
+      `the bridge listens on ${voyage.bridgeURL}${line} and through a broker, with TLS and a password everywhere`,
+    );
     await voyage.startNodes();
     await voyage.halfWay();
 
@@ -75,12 +86,11 @@ async function demonstrate({ log, readings, seconds, keep }: DemoOptions, folder
 
     const isComplete = await voyage.synced();
     const total = number(progress.sum('total'));
-    if (isComplete) view.tell(`all ${total} readings are on the bridge; comparing the documents`);
-    else
-      view.tell(`not all of ${total} readings are on the bridge and nothing moves any more; comparing what there is`);
+    if (isComplete) view.tell(`all ${total} readings are on the shore; comparing the documents`);
+    else view.tell(`not all of ${total} readings are on the shore and nothing moves any more; comparing what there is`);
     const comparison = await voyage.compare();
     isSuccess = isComplete && isEqual(comparison);
-    result = `${isSuccess ? 'PASSED' : 'FAILED'}: nodes and bridge have ${describe(comparison)}`;
+    result = `${isSuccess ? 'PASSED' : 'FAILED'}: nodes, bridge and shore have ${describe(comparison)}`;
     if (keep) {
       view.tell(result);
       view.tell('the nodes go on at ten readings a second; end with Ctrl-C');
@@ -88,6 +98,7 @@ async function demonstrate({ log, readings, seconds, keep }: DemoOptions, folder
     }
   } finally {
     await voyage.end();
+    await media.close();
     view.end();
   }
   console.log(result);

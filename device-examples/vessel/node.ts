@@ -1,16 +1,17 @@
 /**
- * A sensor node. It saves each reading of its instruments as a document and replicates continuously with the bridge. It
- * saves whether the bridge is there or not: what the bridge missed is pushed when it is back.
+ * A sensor node. It saves each reading of its instruments as a document and replicates continuously with the bridge, over
+ * whatever medium it has. It saves whether the bridge is there or not: what the bridge missed is pushed when it is back.
  *
- *   BRIDGE_URL=wss://… BRIDGE_FINGERPRINT=… NODE_PASSWORD=… NODE_FOLDER=… NMEA_LOG=… NMEA_COUNT=… NMEA_RATE=… \
- *     node --import tsx node.ts weather
+ *   NODE_TARGET='{"over":"wss","url":"wss://…"}' BRIDGE_FINGERPRINT=… NODE_PASSWORD=… NODE_FOLDER=… NMEA_LOG=… NMEA_COUNT=… \
+ *     NMEA_RATE=… node --import tsx node.ts weather
  */
 import { BasicAuthenticator, Database, Replicator } from 'hawser';
-import { URLEndpoint } from 'hawser/websocket';
+import { ORDERS } from './collections.js';
 import { writeDigests } from './compare.js';
 import { leave, onOrder, report, setting, stopped, stopping } from './parent.js';
 import { parseRole, type Reading, type Role } from './readings.js';
 import { replay } from './replay.js';
+import { endpointOf, type Target } from './target.js';
 import { isHeadline } from './units.js';
 
 /** What a document holds. */
@@ -24,14 +25,16 @@ interface Telemetry extends Reading {
 const node = parseRole(process.argv[2]);
 const database = await Database.open(setting('NODE_FOLDER'));
 const readings = await database.createCollection<Telemetry>(node);
+const orders = await database.createCollection(ORDERS);
+const target = JSON.parse(setting('NODE_TARGET')) as Target;
+const endpoint = endpointOf(target);
 
 const replicator = new Replicator({
-  collections: [readings],
-  target: new URLEndpoint(setting('BRIDGE_URL')),
-  type: 'push',
+  collections: [readings, orders],
+  target: endpoint,
   continuous: true,
   authenticator: new BasicAuthenticator(node, setting('NODE_PASSWORD')),
-  pinnedServerFingerprint: setting('BRIDGE_FINGERPRINT'), // nobody else can pose as the bridge
+  pinnedServerFingerprint: setting('BRIDGE_FINGERPRINT'), // nobody else can pose as the bridge, on no medium
 });
 replicator.on('status', ({ activity, error }) => report({ type: 'link', activity, reason: error?.code }));
 replicator.on('documents', ({ documents }) => {
@@ -67,9 +70,16 @@ const rate = Number(setting('NMEA_RATE'));
 const total = saved + count;
 
 report({ type: 'saved', saved, total, latest: undefined });
+const figures = setInterval(() => {
+  const { statistics } = endpoint;
+  if (statistics === undefined) return;
+  const { roundTripMs, retransmissions, sentBytes } = statistics;
+  report({ type: 'figures', over: target.over, roundTripMs, retransmissions, sentBytes, at: performance.now() });
+}, 500);
+stopping.addEventListener('abort', () => clearInterval(figures));
 onOrder(async (order) => {
   if (order.type === 'go-on') return playForEver();
-  await writeDigests(order.file, [readings]);
+  await writeDigests(order.file, [readings, orders]);
   report({ type: 'digests-written' });
 });
 

@@ -17,9 +17,10 @@ export interface DemoOptions {
 
 export const USAGE = `Usage: npm run demo -- [options]
 
-A bridge and three sensor nodes, each a process with a database of its own. The nodes replay a log of NMEA 0183 and sync
-every reading to the bridge over TLS. Half-way the bridge is killed and started again. At the end all documents of all
-processes are compared; the exit status is 0 only if they are equal.
+Three sensor nodes, a bridge and the shore, each a process with a database of its own. The nodes replay a log of NMEA 0183
+and sync every reading to the bridge: over the network, through an MQTT broker and over a serial line, with TLS on each. The
+bridge forwards to the shore. Half-way the bridge is killed and started again. At the end all documents of all processes are
+compared; the exit status is 0 only if they are equal.
 
   --log FILE      replay your own NMEA 0183 log (one sentence a line) instead of the yacht log
   --readings N    at most N readings of navigation and weather together (default 20000), and of the engine room

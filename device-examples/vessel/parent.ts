@@ -6,14 +6,23 @@ import type { Reading, Role } from './readings.js';
 
 /** What bridge and nodes tell. */
 export type Report =
-  /** The bridge can be reached, and is to be known by its certificate. */
+  /** The bridge, or the shore, can be reached, and is to be known by its certificate. */
   | { readonly type: 'listening'; readonly url: string; readonly port: number; readonly fingerprint: string }
-  /** Documents of each node that are stored on the bridge. */
+  /** Documents of each node that are stored on the bridge, or on the shore. */
   | { readonly type: 'stored'; readonly counts: Readonly<Record<Role, number>> }
   /** Documents in a node's database, how many there will be, and the last reading that people look at. */
   | { readonly type: 'saved'; readonly saved: number; readonly total: number; readonly latest: Reading | undefined }
   /** How a node's replicator fares, and why not better. */
   | { readonly type: 'link'; readonly activity: Activity; readonly reason: string | undefined }
+  /** What a node's link has done since it was made; `at` by the node's monotonic clock, in milliseconds. */
+  | {
+      readonly type: 'figures';
+      readonly over: 'wss' | 'mqtt' | 'serial';
+      readonly roundTripMs: number | undefined;
+      readonly retransmissions: number;
+      readonly sentBytes: number;
+      readonly at: number;
+    }
   /** The digests asked for are in their file. */
   | { readonly type: 'digests-written' };
 

@@ -1,4 +1,4 @@
-/** How far each node has come, put together from its own reports and those of the bridge. */
+/** How far each node has come, put together from its own reports and those of the bridge and the shore. */
 import type { Activity, Report } from './parent.js';
 import { ROLES, type Reading, type Role } from './readings.js';
 
@@ -9,13 +9,30 @@ export interface NodeProgress {
   readonly total: number;
   /** Documents of it that are stored on the bridge. */
   readonly synced: number;
+  /** And on the shore. */
+  readonly landed: number;
   readonly link: Activity;
+  /** What its link has done; undefined over a medium that needs none. */
+  readonly figures: Figures | undefined;
   /** The last reading that people look at. */
   readonly latest: Reading | undefined;
 }
 
+export interface Figures {
+  readonly over: 'wss' | 'mqtt' | 'serial';
+  readonly roundTripMs: number | undefined;
+  readonly retransmissions: number;
+  /** Payload that left, in bytes a second since the report before. */
+  readonly goodput: number;
+}
+
+/** Who reports. */
+export type Reporter = Role | 'bridge' | 'shore';
+
 export class Progress {
   readonly #nodes = new Map<Role, NodeProgress>();
+  /** The last figures of each node, to tell what has come since. */
+  readonly #reported = new Map<Role, { readonly sentBytes: number; readonly at: number }>();
   /** Nodes that were told of as offline. */
   readonly #away = new Set<Role>();
   readonly #tell: (news: string) => void;
@@ -24,7 +41,10 @@ export class Progress {
   constructor(tell: (news: string) => void) {
     this.#tell = tell;
     for (const role of ROLES) {
-      this.#nodes.set(role, { role, saved: 0, total: 0, synced: 0, link: 'connecting', latest: undefined });
+      this.#nodes.set(role, {
+        ...{ role, saved: 0, total: 0, synced: 0, landed: 0 },
+        ...{ link: 'connecting', figures: undefined, latest: undefined },
+      });
     }
   }
 
@@ -33,21 +53,36 @@ export class Progress {
   }
 
   /** Of all nodes together. */
-  sum(what: 'saved' | 'synced' | 'total'): number {
+  sum(what: 'saved' | 'synced' | 'landed' | 'total'): number {
     return this.nodes.reduce((sum, node) => sum + node[what], 0);
   }
 
-  /** Takes in what a node or the bridge reports. */
-  take(name: Role | 'bridge', report: Report): void {
+  /** Takes in what somebody reports. */
+  take(name: Reporter, report: Report): void {
     if (report.type === 'stored') {
-      for (const role of ROLES) this.#update(role, { synced: report.counts[role] });
-    } else if (name !== 'bridge' && report.type === 'saved') {
+      const where = name === 'shore' ? 'landed' : 'synced';
+      for (const role of ROLES) this.#update(role, { [where]: report.counts[role] });
+    } else if (name === 'bridge' || name === 'shore') {
+      return;
+    } else if (report.type === 'saved') {
       const { saved, total, latest = this.#nodes.get(name)?.latest } = report;
       this.#update(name, { saved, total, latest });
-    } else if (name !== 'bridge' && report.type === 'link') {
+    } else if (report.type === 'figures') {
+      this.#update(name, { figures: this.#figures(name, report) });
+    } else if (report.type === 'link') {
       this.#update(name, { link: report.activity });
       this.#tellLink(name, report);
     }
+  }
+
+  /** A link that was made anew begins at nothing. */
+  #figures(role: Role, report: Extract<Report, { type: 'figures' }>): Figures {
+    const { over, roundTripMs, retransmissions, sentBytes, at } = report;
+    const before = this.#reported.get(role);
+    this.#reported.set(role, { sentBytes, at });
+    const seconds = (at - (before?.at ?? at)) / 1_000;
+    const bytes = Math.max(0, sentBytes - (before?.sentBytes ?? 0));
+    return { over, roundTripMs, retransmissions, goodput: seconds === 0 ? 0 : bytes / seconds };
   }
 
   #update(role: Role, change: Partial<NodeProgress>): void {

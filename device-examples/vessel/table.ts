@@ -8,6 +8,7 @@ import { inHumanUnits } from './units.js';
 /** One look at the demo. */
 export interface Snapshot {
   readonly bridgeURL: string | undefined;
+  readonly shoreURL: string | undefined;
   readonly progress: Progress;
 }
 
@@ -50,8 +51,8 @@ export function openView(screen: Screen, look: () => Snapshot): View {
   };
 }
 
-/** The table, under a blank line. */
-export function tableLines({ bridgeURL, progress }: Snapshot): string[] {
+/** The table, under a blank line: who has what, and what the links between them do. */
+export function tableLines({ bridgeURL, shoreURL, progress }: Snapshot): string[] {
   return [
     '',
     row('node', ['saved', 'synced', 'pending'], 'link', 'latest'),
@@ -63,14 +64,31 @@ export function tableLines({ bridgeURL, progress }: Snapshot): string[] {
         latest === undefined ? '' : inHumanUnits(latest),
       ),
     ),
-    row(
-      'bridge',
-      ['', grouped(progress.sum('synced')), ''],
-      bridgeURL === undefined ? 'down' : 'listening',
-      bridgeURL ?? '',
-    ),
-    ` ${progressBar(progress.sum('synced'), progress.sum('total'))}`,
+    listenerRow('bridge', progress.sum('synced'), bridgeURL),
+    listenerRow('shore', progress.sum('landed'), shoreURL),
+    ...linkLines(progress),
+    ` ${progressBar(progress.sum('landed'), progress.sum('total'))}`,
   ];
+}
+
+function listenerRow(name: string, stored: number, url: string | undefined): string {
+  return row(name, ['', grouped(stored), ''], url === undefined ? 'down' : 'listening', url ?? '');
+}
+
+/** Of the nodes whose medium loses, repeats or damages what it carries. */
+function linkLines({ nodes }: Progress): string[] {
+  const lines = nodes.flatMap(({ role, figures }) => {
+    if (figures === undefined) return [];
+    const { over, roundTripMs, retransmissions, goodput } = figures;
+    const trip = roundTripMs === undefined ? '' : `${roundTripMs.toFixed(0)} ms`;
+    const cells = [trip, grouped(retransmissions), `${(goodput / 1_000).toFixed(1)} kB/s`];
+    return [linkRow(role, over, cells)];
+  });
+  return lines.length === 0 ? [] : [linkRow('link', 'over', ['round trip', 'repeated', 'goodput']), ...lines];
+}
+
+function linkRow(name: string, over: string, cells: readonly string[]): string {
+  return ` ${name.padEnd(11)}${over.padEnd(8)}${cells.map((cell) => cell.padStart(12)).join('')}`;
 }
 
 /** The same in a line. */
@@ -78,7 +96,15 @@ export function progressLine({ bridgeURL, progress }: Snapshot): string {
   const [saved, synced, total] = [progress.sum('saved'), progress.sum('synced'), progress.sum('total')];
   const counts = `saved ${grouped(saved)} of ${grouped(total)}, synced ${grouped(synced)}, pending ${grouped(saved - synced)}`;
   const latest = progress.nodes.flatMap((node) => (node.latest === undefined ? [] : [inHumanUnits(node.latest)]));
-  return [`${counts}${bridgeURL === undefined ? ', bridge down' : ''}`, ...latest].join(' | ');
+  const ashore = `${grouped(progress.sum('landed'))} on the shore`;
+  const links = progress.nodes.flatMap(({ role, figures }) =>
+    figures?.roundTripMs === undefined
+      ? []
+      : [
+          `${role} over ${figures.over} ${figures.roundTripMs.toFixed(0)} ms, ${grouped(figures.retransmissions)} repeated`,
+        ],
+  );
+  return [`${counts}, ${ashore}${bridgeURL === undefined ? ', bridge down' : ''}`, ...links, ...latest].join(' | ');
 }
 
 function row(name: string, numbers: readonly string[], link: string, latest: string): string {
@@ -90,7 +116,7 @@ function progressBar(done: number, total: number): string {
   const share = total === 0 ? 0 : done / total;
   const filled = Math.floor(share * BAR_WIDTH);
   const bar = `${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}`;
-  return `[${bar}] ${Math.floor(share * 100)} % of ${grouped(total)} on the bridge`;
+  return `[${bar}] ${Math.floor(share * 100)} % of ${grouped(total)} on the shore`;
 }
 
 function grouped(number: number): string {

@@ -1,21 +1,25 @@
 /**
- * One run of the demo: starts bridge and nodes, kills the bridge and starts it again, and waits for what they report. When
- * it does which is the business of main.ts.
+ * One run of the demo: starts shore, bridge and nodes, kills the bridge and starts it again, and waits for what they report.
+ * When it does which is the business of main.ts.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compare, readDigests, type Comparison } from './compare.js';
+import { ORDERS } from './collections.js';
+import { compareAll, readDigests, type Comparison } from './compare.js';
 import type { Logs } from './logs.js';
+import { BAUD_RATE, type Media } from './media.js';
 import type { Report } from './parent.js';
-import { isConnected, Progress } from './progress.js';
+import { isConnected, Progress, type Reporter } from './progress.js';
 import { ROLES, type Role } from './readings.js';
 import { Station } from './station.js';
+import type { Target } from './target.js';
 
 export interface VoyageOptions {
   /** Where each process has its database. */
   readonly folder: string;
   readonly logs: Logs;
+  readonly media: Media;
   /** How long the replay lasts. */
   readonly seconds: number;
   /** Fails whatever is waited for. */
@@ -24,15 +28,24 @@ export interface VoyageOptions {
   readonly tell: (news: string) => void;
 }
 
+/** Somebody who listens: where, and what he is known by. */
+interface Listening {
+  readonly url: string;
+  readonly port: number;
+  readonly fingerprint: string;
+}
+
 export class Voyage {
   readonly progress: Progress;
   readonly #options: VoyageOptions;
   readonly #passwords = { navigation: newPassword(), weather: newPassword(), engine: newPassword() };
-  readonly #stations = new Map<Role | 'bridge', Station>();
+  readonly #shorePassword = newPassword();
+  readonly #stations = new Map<Reporter, Station>();
   /** Nodes that have told how many readings there will be. */
   readonly #ready = new Set<string>();
   readonly #digestsWritten = new Set<string>();
-  #bridge: { readonly url: string; readonly port: number; readonly fingerprint: string } | undefined;
+  #bridge: Listening | undefined;
+  #shore: Listening | undefined;
   /** Chosen at the first start of the bridge and kept. */
   #port = 0;
   #failure: Error | undefined;
@@ -49,11 +62,31 @@ export class Voyage {
     return this.#bridge?.url;
   }
 
+  get shoreURL(): string | undefined {
+    return this.#shore?.url;
+  }
+
+  async startShore(): Promise<void> {
+    this.#start('shore', 'shore.ts', [], {
+      SHORE_FOLDER: join(this.#options.folder, 'shore'),
+      SHORE_PORT: '0',
+      SHORE_PASSWORD: this.#shorePassword,
+    });
+    await this.#until(() => this.#shore !== undefined);
+  }
+
   async startBridge(): Promise<void> {
+    const { folder, media } = this.#options;
+    const [end] = media.line?.ends ?? [];
     this.#start('bridge', 'bridge.ts', [], {
-      BRIDGE_FOLDER: join(this.#options.folder, 'bridge'),
+      BRIDGE_FOLDER: join(folder, 'bridge'),
       BRIDGE_PORT: String(this.#port),
+      BRIDGE_BROKER: media.brokerURL,
+      BRIDGE_SERIAL: end === undefined ? '' : JSON.stringify({ path: end.path, baudRate: BAUD_RATE }),
       BRIDGE_PASSWORDS: JSON.stringify(this.#passwords),
+      SHORE_URL: this.#shore?.url ?? '',
+      SHORE_FINGERPRINT: this.#shore?.fingerprint ?? '',
+      SHORE_PASSWORD: this.#shorePassword,
     });
     await this.#until(() => this.#bridge !== undefined);
     this.#port = this.#bridge?.port ?? 0;
@@ -63,7 +96,7 @@ export class Voyage {
     const { folder, logs, seconds } = this.#options;
     for (const role of ROLES) {
       this.#start(role, 'node.ts', [role], {
-        BRIDGE_URL: this.#bridge?.url ?? '',
+        NODE_TARGET: JSON.stringify(this.#targetOf(role)),
         BRIDGE_FINGERPRINT: this.#bridge?.fingerprint ?? '',
         NODE_PASSWORD: this.#passwords[role],
         NODE_FOLDER: join(folder, role),
@@ -82,20 +115,29 @@ export class Voyage {
     await this.#until(() => progress.sum('saved') >= half && progress.nodes.every(({ link }) => isConnected(link)));
   }
 
-  /** SIGKILL: no farewell, nothing flushed. Resolves when every node has noticed. */
+  /**
+   * SIGKILL: no farewell, nothing flushed. Resolves when every node has noticed, but for one on a serial line: there a bridge that
+   * is gone is as quiet as one that is busy, until it is back and knows nothing of the link.
+   */
   async killBridge(): Promise<void> {
     await this.#stations.get('bridge')?.kill();
     this.#bridge = undefined;
-    await this.#until(() => this.progress.nodes.every(({ link }) => link === 'offline'));
+    const { nodes } = this.progress;
+    await this.#until(() => nodes.every(({ role }) => this.#isOffline(role) || this.#targetOf(role).over === 'serial'));
   }
 
-  /** When every reading is on the bridge; false if nothing moves any more. */
+  #isOffline(role: Role): boolean {
+    return this.progress.nodes.some((node) => node.role === role && node.link === 'offline');
+  }
+
+  /** When every reading is on the shore; false if nothing moves any more. */
   async synced(): Promise<boolean> {
     const { progress } = this;
+    const moved = (): number => progress.sum('saved') + progress.sum('synced') + progress.sum('landed');
     for (;;) {
-      const before = progress.sum('saved') + progress.sum('synced');
-      if (await this.#until(() => progress.sum('synced') >= progress.sum('total'), STALLED_MS)) return true;
-      if (progress.sum('saved') + progress.sum('synced') === before) return false;
+      const before = moved();
+      if (await this.#until(() => progress.sum('landed') >= progress.sum('total'), STALLED_MS)) return true;
+      if (moved() === before) return false;
     }
   }
 
@@ -106,7 +148,9 @@ export class Voyage {
     const file = (name: string): string => join(folder, `${name}.txt`);
     for (const [name, station] of this.#stations) station.order({ type: 'write-digests', file: file(name) });
     await this.#until(() => this.#digestsWritten.size === this.#stations.size);
-    return compare(await Promise.all(ROLES.map((role) => readDigests(file(role)))), await readDigests(file('bridge')));
+    const nodes = await Promise.all(ROLES.map((role) => readDigests(file(role))));
+    const [bridge, shore] = [await readDigests(file('bridge')), await readDigests(file('shore'))];
+    return compareAll(nodes, bridge, shore, `${ORDERS}/`);
   }
 
   /** The nodes go on with the log, slowly, until the signal fires. */
@@ -120,12 +164,16 @@ export class Voyage {
     await Promise.all([...this.#stations.values()].map((station) => station.stop()));
   }
 
-  #start(
-    name: Role | 'bridge',
-    module: string,
-    args: readonly string[],
-    settings: Readonly<Record<string, string>>,
-  ): void {
+  /** Each node has a medium of its own; where there can be no serial line the engine room takes the network too. */
+  #targetOf(role: Role): Target {
+    const { media } = this.#options;
+    const end = media.line?.ends[1];
+    if (role === 'engine' && end !== undefined) return { over: 'serial', path: end.path, baudRate: BAUD_RATE };
+    if (role === 'weather') return { over: 'mqtt', broker: media.brokerURL, clientId: role };
+    return { over: 'wss', url: this.#bridge?.url ?? '' };
+  }
+
+  #start(name: Reporter, module: string, args: readonly string[], settings: Readonly<Record<string, string>>): void {
     const station = new Station({
       ...{ name, module, args, settings },
       onReport: (report) => this.#take(name, report),
@@ -135,8 +183,9 @@ export class Voyage {
     this.#stations.set(name, station);
   }
 
-  #take(name: Role | 'bridge', report: Report): void {
-    if (report.type === 'listening') this.#bridge = report;
+  #take(name: Reporter, report: Report): void {
+    if (report.type === 'listening' && name === 'shore') this.#shore = report;
+    else if (report.type === 'listening') this.#bridge = report;
     else if (report.type === 'digests-written') this.#digestsWritten.add(name);
     else {
       if (report.type === 'saved') this.#ready.add(name);

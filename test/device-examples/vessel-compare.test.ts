@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import {
   compare,
+  compareAll,
   describe as inWords,
   isEqual,
   readDigests,
@@ -38,7 +39,7 @@ describe('a comparison of documents', () => {
     const result = compare([node], await digestsOf(context, collection('weather', [wind])));
     assert.deepEqual(result, { equal: 1, missing: ['weather/weather.II-2'], surplus: [], different: [] });
     assert.equal(isEqual(result), false);
-    assert.match(inWords(result), /^1 documents equal .*, 1 missing on the bridge \(such as weather\/weather\.II-2\)$/);
+    assert.match(inWords(result), /^1 documents equal .*, 1 missing somewhere \(such as weather\/weather\.II-2\)$/);
   });
 
   test('finds a document that only the bridge has', async (context) => {
@@ -88,4 +89,47 @@ describe('a comparison of documents', () => {
     assert.deepEqual(result, { equal: 3, missing: [], surplus: [], different: [] });
     assert.equal(isEqual(result), true);
   });
+});
+
+/** What each has: readings of weather, of navigation, and orders. */
+type Stations = Readonly<Record<'weather' | 'navigation' | 'bridge' | 'shore', readonly (readonly Entry[])[]>>;
+
+describe('a comparison along the whole way', () => {
+  const order: Entry = ['course', '1-aa', '{"text":"Make for Gdynia"}'];
+
+  async function compared(context: TestContext, stations: Stations) {
+    const digests = (name: keyof Stations): Promise<Digests> => {
+      const [weather = [], navigation = [], orders = []] = stations[name];
+      return digestsOf(
+        context,
+        ...[collection('weather', weather), collection('navigation', navigation), collection('orders', orders)],
+      );
+    };
+    const nodes = [await digests('weather'), await digests('navigation')];
+    return compareAll(nodes, await digests('bridge'), await digests('shore'), 'orders/');
+  }
+
+  const complete = {
+    weather: [[wind], [], [order]],
+    navigation: [[], [speed], [order]],
+    bridge: [[wind], [speed], [order]],
+    shore: [[wind], [speed], [order]],
+  };
+
+  test('is a success when everybody has what is meant for him', async (context) => {
+    const result = await compared(context, complete);
+    assert.deepEqual([isEqual(result), result.equal], [true, 3]);
+  });
+
+  for (const [what, stations, missing] of [
+    ['a reading on the shore', { ...complete, shore: [[wind], [], [order]] }, ['navigation/navigation.II-1']],
+    ['an order on one node', { ...complete, weather: [[wind], [], []] }, ['orders/course']],
+    ['an order everywhere but on the shore', { ...complete, shore: [[wind], [speed], []] }, ['orders/course']],
+  ] as const) {
+    test(`finds ${what} missing`, async (context) => {
+      const result = await compared(context, stations);
+      assert.equal(isEqual(result), false);
+      assert.deepEqual(result.missing, missing);
+    });
+  }
 });

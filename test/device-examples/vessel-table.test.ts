@@ -14,6 +14,14 @@ function underWay(news: string[] = []): Progress {
   progress.take('navigation', { type: 'saved', saved: 1_500, total: 4_000, latest: speed });
   progress.take('weather', { type: 'saved', saved: 20, total: 1_000, latest: undefined });
   progress.take('bridge', { type: 'stored', counts: { navigation: 1_250, weather: 0, engine: 0 } });
+  progress.take('shore', { type: 'stored', counts: { navigation: 1_000, weather: 0, engine: 0 } });
+  for (const [sentBytes, at] of [
+    [1_000, 0],
+    [4_000, 2_000],
+  ] as const) {
+    const figures = { over: 'serial', roundTripMs: 23.4, retransmissions: 1_012, sentBytes, at } as const;
+    progress.take('engine', { type: 'figures', ...figures });
+  }
   return progress;
 }
 
@@ -53,7 +61,7 @@ describe('what people see', () => {
   });
 
   test('the table has a row for each node and says what is pending', () => {
-    const lines = tableLines({ bridgeURL: undefined, progress: underWay() });
+    const lines = tableLines({ bridgeURL: undefined, shoreURL: 'wss://shore', progress: underWay() });
     assert.deepEqual(lines, [
       '',
       ' node           saved   synced  pending  link       latest',
@@ -61,14 +69,17 @@ describe('what people see', () => {
       ' weather           20        0       20  connecting',
       ' engine             0        0        0  connecting',
       ' bridge                  1,250           down',
-      ' [##########..............................] 25 % of 5,000 on the bridge',
+      ' shore                   1,000           listening  wss://shore',
+      ' link       over      round trip    repeated     goodput',
+      ' engine     serial         23 ms       1,012    1.5 kB/s',
+      ' [########................................] 20 % of 5,000 on the shore',
     ]);
   });
 
   test('a line says the same', () => {
     assert.equal(
-      progressLine({ bridgeURL: undefined, progress: underWay() }),
-      'saved 1,520 of 5,000, synced 1,250, pending 270, bridge down | speed 5.8 kn (2.99 m/s)',
+      progressLine({ bridgeURL: undefined, shoreURL: undefined, progress: underWay() }),
+      'saved 1,520 of 5,000, synced 1,250, pending 270, 1,000 on the shore, bridge down | engine over serial 23 ms, 1,012 repeated | speed 5.8 kn (2.99 m/s)',
     );
   });
 
@@ -76,14 +87,18 @@ describe('what people see', () => {
     for (const isTTY of [true, false]) {
       const written: string[] = [];
       const screen = { isTTY, columns: 40, write: (text: string) => written.push(text) };
-      const view = openView(screen, () => ({ bridgeURL: 'wss://127.0.0.1:4984/vessel', progress: underWay() }));
+      const view = openView(screen, () => ({
+        bridgeURL: 'wss://127.0.0.1:4984/vessel',
+        shoreURL: undefined,
+        progress: underWay(),
+      }));
       view.tell('one');
       view.tell('two');
       view.end();
       const text = written.join('');
       assert.equal(text.includes('\u001b['), isTTY);
       if (isTTY)
-        assert.equal(text.split('\u001b[7A\u001b[J').length, 3, 'drawn three times, erased before the last two');
+        assert.equal(text.split('\u001b[10A\u001b[J').length, 3, 'drawn three times, erased before the last two');
       // eslint-disable-next-line no-control-regex -- the sequences that move the cursor
       const lines = text.replaceAll(/\u001b\[\d*[AJ]/g, '').split('\n');
       assert.ok(lines.every((line) => line.length < 40));
