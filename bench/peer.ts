@@ -17,13 +17,15 @@ export class Peer {
 
   /** Tells the peer to do something and waits until it has; rejects with its error. One at a time. */
   async do<T = object>(command: string, parameters: object = {}): Promise<T> {
-    const ended = once(this.#process, 'exit').then(([code]) => {
+    const over = new AbortController();
+    const ended = once(this.#process, 'exit', { signal: over.signal }).then(([code]) => {
       throw new Error(`the peer process ended with ${String(code)} during ${command}`);
     });
     ended.catch(() => undefined);
-    const answered = once(this.#process, 'message');
+    const answered = once(this.#process, 'message', { signal: over.signal });
     this.#process.send({ ...parameters, command });
     const [answer] = (await Promise.race([answered, ended])) as [{ result: T; error?: string }];
+    over.abort();
     if (answer.error !== undefined) throw new Error(`${command}: ${answer.error}`);
     return answer.result;
   }

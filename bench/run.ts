@@ -1,8 +1,9 @@
-/** `npm run bench -- push [--documents 10000,100000] [--runs 3]`: runs one benchmark and prints a table and JSON. */
+/** `npm run bench -- push [--documents 10000,100000] [--runs 3]`: runs benchmarks by name and prints tables and JSON. */
 import { parseArgs } from 'node:util';
+import { benchLinks } from './links.js';
 import { benchReplication, type Direction } from './push.js';
 
-const USAGE = 'Usage: npm run bench -- push|pull [--documents 10000,100000] [--runs 3]';
+const USAGE = 'Usage: npm run bench -- push|pull|links [--documents 10000,100000] [--runs 3]';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -13,14 +14,19 @@ const { values, positionals } = parseArgs({
 });
 const counts = values.documents.split(',').map(Number);
 const runs = Number(values.runs);
-const names = positionals.length === 0 ? ['push', 'pull'] : positionals;
-const isValid = [...counts, runs].every((value) => Number.isInteger(value) && value > 0) && names.every(isDirection);
+const names = positionals.length === 0 ? ['push', 'pull', 'links'] : positionals;
+const isValid =
+  [...counts, runs].every((value) => Number.isInteger(value) && value > 0) &&
+  names.every((name) => name === 'links' || isDirection(name));
 if (!isValid) {
   console.error(USAGE);
   process.exit(2);
 }
 console.log(`Node ${process.version}, ${process.arch}, ${runs} runs each: median (minimum–maximum)`);
-for (const name of names) if (isDirection(name)) await benchReplication(name, counts, runs);
+for (const name of names) {
+  if (isDirection(name)) await benchReplication(name, counts, runs);
+  else await benchLinks(runs);
+}
 
 function isDirection(name: string): name is Direction {
   return name === 'push' || name === 'pull';
