@@ -117,18 +117,18 @@ describe('a MediumListener', LIMIT, () => {
   it('takes nobody while it says good-bye to the others, and stays one that its database stops', async (context) => {
     const { peer, listener } = await listenerOf(context);
     await listener.start();
-    const { metrics } = await openPeer(context, 'engine');
-    const first = listener.endpoint('bridge').createConnection(connectOptions(SELF_SIGNED));
-    await first.open({ receive: () => undefined, close: () => undefined });
-    const stopping = listener.stop();
-    const late = listener.endpoint('bridge').createConnection(connectOptions(SELF_SIGNED));
-    await assert.rejects(late.open({ receive: () => undefined, close: () => undefined }), { recoverable: true });
-    await stopping;
-    await first.close();
+    const connect = (onClose: () => void) => {
+      const connection = listener.endpoint('bridge').createConnection(connectOptions(SELF_SIGNED));
+      cleanup(context, () => connection.close());
+      return connection.open({ receive: () => undefined, close: onClose });
+    };
+    const late = deferred<unknown>();
+    await connect(() => void connect(() => undefined).then(() => late.resolve('let in'), late.resolve));
+    await listener.stop();
+    assert.equal(((await late.promise) as HawserError).code, 'CONNECTION_CLOSED_BY_PEER');
     await listener.start();
     await peer.database.close();
     assert.deepEqual([listener.closed, listener.isListening], [2, false]);
-    await metrics.database.close();
   });
 
   it('stops before its database closes, and starts on none that has closed', async (context) => {
