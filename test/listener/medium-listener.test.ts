@@ -123,7 +123,13 @@ describe('a MediumListener', LIMIT, () => {
       return connection.open({ receive: () => undefined, close: onClose });
     };
     const late = deferred<unknown>();
-    await connect(() => void connect(() => undefined).then(() => late.resolve('let in'), late.resolve));
+    await connect(
+      () =>
+        void connect(() => undefined).then(
+          () => late.resolve('let in'),
+          (error: unknown) => late.resolve(error),
+        ),
+    );
     await listener.stop();
     assert.equal(((await late.promise) as HawserError).code, 'CONNECTION_CLOSED_BY_PEER');
     await listener.start();
