@@ -24,6 +24,10 @@ describe('the class of a failure', () => {
     'AUTHENTICATION_DELAYED',
     'AUTHORIZATION_FAILED',
     'LISTENER_BUSY',
+    // An adapter is plugged in again, another program lets go.
+    'SERIAL_PORT_NOT_FOUND',
+    'SERIAL_PORT_BUSY',
+    'SERIAL_PORT_LOST',
   ];
   const NETWORK: readonly ErrorCode[] = [
     'CONNECTION_HOST_UNKNOWN',
