@@ -49,16 +49,21 @@ export interface IncomingResult {
   readonly sequence: number;
 }
 
-/** @throws HawserError `REVISION_ID_INVALID` for a generation so high that the document could hardly be edited any more */
+/** Why a revision cannot be stored: its generation is so high that the document could hardly be edited any more. */
+export function incomingProblem({ id, revisionID }: IncomingRevision): HawserError | undefined {
+  if (generationOf(revisionID) <= MAX_RECEIVED_GENERATION) return undefined;
+  const message = `revision ${revisionID} of document "${id}" claims more edits than can have been made`;
+  return new HawserError('REVISION_ID_INVALID', message);
+}
+
+/** @throws HawserError what {@link incomingProblem} finds */
 export function insertIncoming(
   edits: CollectionEdits,
   revision: IncomingRevision,
   options: IncomingOptions,
 ): IncomingResult {
-  if (generationOf(revision.revisionID) > MAX_RECEIVED_GENERATION) {
-    const message = `revision ${revision.revisionID} of document "${revision.id}" claims more edits than can have been made`;
-    throw new HawserError('REVISION_ID_INVALID', message);
-  }
+  const problem = incomingProblem(revision);
+  if (problem !== undefined) throw problem;
   const outcome = insert(edits, revision, options);
   return { outcome, sequence: edits.get(revision.id)?.sequence ?? 0 };
 }

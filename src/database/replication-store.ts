@@ -3,6 +3,7 @@
  * rows, and go on while the database is being closed (a session still saves its checkpoint then).
  */
 import type { Unsubscribe } from '../base/index.js';
+import type { HawserError } from '../errors.js';
 import type { FeedQuery, StoredDocument } from '../storage/index.js';
 import { Collection } from './collection.js';
 import { recordKey, type CollectionState } from './collection-state.js';
@@ -10,7 +11,13 @@ import type { CollectionEdits } from './document-edits.js';
 import type { DatabaseEngine } from './engine.js';
 import { ConflictResults, type OpenConflict } from './conflict-results.js';
 import { resolveByDefault, type SettleOutcome } from './conflicts.js';
-import { insertIncoming, type IncomingOptions, type IncomingResult, type IncomingRevision } from './incoming.js';
+import {
+  incomingProblem,
+  insertIncoming,
+  type IncomingOptions,
+  type IncomingResult,
+  type IncomingRevision,
+} from './incoming.js';
 import type { BlobLease } from './blob-leases.js';
 import { isDue } from './expiration.js';
 import { fullName } from './names.js';
@@ -84,6 +91,22 @@ export class ReplicationStore {
     if (revision.hasBlobs) this.#engine.blobLeases.refer(revision.body);
     const work = (edits: CollectionEdits): IncomingResult => insertIncoming(edits, revision, options);
     return this.#engine.edit(this.#state, [revision.id], work, revision.body.length);
+  }
+
+  /**
+   * Inserts revisions without blobs in the next group commit, all in one job, and resolves after it: to the result of each,
+   * or to the error of one that cannot be stored.
+   */
+  insertAll(
+    revisions: readonly IncomingRevision[],
+    options: IncomingOptions,
+  ): Promise<readonly (IncomingResult | HawserError)[]> {
+    if (revisions.length === 0) return Promise.resolve([]);
+    const ids = revisions.map(({ id }) => id);
+    const length = revisions.reduce((sum, { body }) => sum + body.length, 0);
+    const work = (edits: CollectionEdits): (IncomingResult | HawserError)[] =>
+      revisions.map((revision) => incomingProblem(revision) ?? insertIncoming(edits, revision, options));
+    return this.#engine.edit(this.#state, ids, work, length);
   }
 
   /** Removes a document and all its history from this database, and only here. */

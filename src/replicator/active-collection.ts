@@ -120,7 +120,7 @@ export class ActiveCollection {
   }
 
   /** A message about this collection. */
-  handle(profile: 'changes' | 'rev' | 'norev', request: IncomingRequest): void {
+  handle(profile: 'changes' | 'rev' | 'hawserRevs' | 'norev', request: IncomingRequest): void {
     if (this.#puller === undefined) {
       const error = reply.http(403, 'Attempting to push to a pull-only replicator');
       this.#options.services.channel.respond(request, { error });
@@ -128,6 +128,8 @@ export class ActiveCollection {
       this.#puller.handleChanges(request);
     } else if (profile === 'rev') {
       this.#puller.handleRev(request);
+    } else if (profile === 'hawserRevs') {
+      this.#puller.handleBatch(request);
     } else {
       this.#puller.handleNorev(request);
     }

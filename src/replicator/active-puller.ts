@@ -14,11 +14,12 @@ import { choose, isAccessLost, isNewsOfRemote } from './change-decisions.js';
 import { readChanges, type AnnouncedChange } from './change-entries.js';
 import type { CollectionRules } from './collection-configuration.js';
 import type { CollectionIndex } from './collection-index.js';
-import { deltaSource, sequenceOf } from './incoming-rev.js';
+import { sentRevision, sequenceOf, type SentRevision } from './incoming-rev.js';
 import { isTransientStatus, remoteErrorToHawser, reply } from './remote-errors.js';
 import { RemoteSequences } from './remote-sequences.js';
 import { RequestedRevisions, type RequestedRevision } from './requested-revisions.js';
-import { RevisionReceiver, type Reception, type Resolutions } from './revision-receiver.js';
+import { batchAnswer, readBatch, type RevAnswer } from './rev-batch.js';
+import { batchEntry, RevisionReceiver, type Reception, type Resolutions } from './revision-receiver.js';
 import { NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
 import { subChangesMessage } from './sub-changes.js';
@@ -121,21 +122,29 @@ export class ActivePuller {
       return;
     }
     if (request.noReply) return; // nobody would hear what we want of it
-    this.#unanswered++;
-    this.#unansweredChanges += changes.length;
-    this.#answering = this.#answering
-      .then(() => this.#roomToAsk())
-      .then(() => this.#answer(request, changes))
-      .catch((error: unknown) => this.#options.observer.failed(error))
-      .finally(() => {
-        this.#unanswered--;
-        this.#unansweredChanges -= changes.length;
-        this.#options.observer.progressed();
-      });
+    this.#inTurn(changes.length, async () => {
+      await this.#roomToAsk();
+      await this.#answer(request, changes);
+    });
+  }
+
+  /** Many revisions in one message: those asked for, and those that the peer sends without asking first. */
+  handleBatch(request: IncomingRequest): void {
+    let revisions: SentRevision[];
+    try {
+      revisions = readBatch(request.body);
+    } catch (error) {
+      // As with a list of changes.
+      this.#options.channel.respond(request, { error: reply.blip(400, error instanceof Error ? error.message : '') });
+      this.#options.observer.failed(error);
+      return;
+    }
+    // What was announced before is counted before.
+    this.#inTurn(revisions.length, () => this.#start(this.#receiveBatch(request, revisions)));
   }
 
   handleRev(request: IncomingRequest): void {
-    const requested = this.#requested.take(request) ?? this.#unannounced(request);
+    const requested = this.#requested.take(sentRevision(request)) ?? this.#unannounced(request);
     if (requested !== undefined) this.#start(this.#receive(request, requested));
   }
 
@@ -143,7 +152,7 @@ export class ActivePuller {
   handleNorev(request: IncomingRequest): void {
     const { channel, observer } = this.#options;
     channel.respond(request);
-    const requested = this.#requested.take(request);
+    const requested = this.#requested.take(sentRevision(request));
     if (requested === undefined) return;
     const code = request.properties.integer('error') ?? 404;
     const error = remoteErrorToHawser(`"${requested.id}"`, reply.http(code, 'the peer cannot send it'));
@@ -159,13 +168,61 @@ export class ActivePuller {
     observer.progressed();
   }
 
+  /** Works through lists and batches in the order in which they came. */
+  #inTurn(changes: number, work: () => void | Promise<void>): void {
+    this.#unanswered++;
+    this.#unansweredChanges += changes;
+    this.#answering = this.#answering
+      .then(work)
+      .catch((error: unknown) => this.#options.observer.failed(error))
+      .finally(() => {
+        this.#unanswered--;
+        this.#unansweredChanges -= changes;
+        this.#options.observer.progressed();
+      });
+  }
+
+  async #receiveBatch(request: IncomingRequest, revisions: readonly SentRevision[]): Promise<void> {
+    const { channel, observer } = this.#options;
+    const answers = new Map<SentRevision, RevAnswer>();
+    const wanted: { readonly revision: SentRevision; readonly requested: RequestedRevision }[] = [];
+    for (const revision of revisions) {
+      const requested = this.#requested.take(revision) ?? this.#unasked(revision);
+      if (requested === undefined) answers.set(revision, NOT_OURS);
+      else wanted.push({ revision, requested });
+    }
+    const receptions = await this.#receiver.receiveBatch(wanted.map(({ revision }) => revision));
+    wanted.forEach(({ revision, requested }, index) => {
+      const reception = receptions[index] as Reception;
+      // Before the answer: it follows without an announcement.
+      if (reception.fate === 'whole' && !requested.isWholeWanted)
+        this.#requested.add({ ...requested, isWholeWanted: true });
+      else this.#account(requested, reception);
+      answers.set(revision, batchEntry(reception));
+    });
+    const body = batchAnswer(revisions.map((revision) => answers.get(revision) as RevAnswer));
+    channel.respond(request, body === undefined ? undefined : { properties: {}, body, compressed: true });
+    observer.finished(receptions.filter(({ fate }) => fate !== 'whole').length);
+  }
+
+  /** It counts as one that was announced and asked for; undefined where it is none of those to be replicated. */
+  #unasked({ id, revisionID, sequence = '' }: SentRevision): RequestedRevision | undefined {
+    if (!this.#concernsUs(id)) {
+      this.#sequences.skip(sequence);
+      return undefined;
+    }
+    this.#sequences.begin(sequence);
+    this.#options.observer.found(1);
+    return { sequence, id, revisionID, isWholeWanted: false };
+  }
+
   async #receive(request: IncomingRequest, requested: RequestedRevision): Promise<void> {
     const { channel, observer } = this.#options;
     const { sequence, isWholeWanted } = requested;
     if (sequenceOf(request) === undefined) {
       this.#sequences.putOff(sequence);
       this.#refuse(request, requested, "received 'rev' message with missing 'sequence'");
-    } else if (isWholeWanted && deltaSource(request) !== undefined) {
+    } else if (isWholeWanted && request.properties.text('deltaSrc') !== undefined) {
       // Asking for the whole once more could go on for ever.
       this.#sequences.finish(sequence);
       this.#refuse(request, requested, 'received another delta where the whole revision was asked for');
@@ -259,7 +316,7 @@ export class ActivePuller {
     });
     observer.found(wanted);
     channel.respond(request, {
-      properties: { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true', ...this.#receiver.announcement() },
+      properties: { maxHistory: String(MAX_HISTORY_ON_WIRE), blobs: 'true', ...this.#receiver.announcement(request) },
       body: utf8(JSON.stringify(answers)),
       compressed: true,
     });
@@ -296,3 +353,5 @@ export class ActivePuller {
     observer.document({ collection: store.name, documentID, isPush: false, flags: NO_FLAGS, error });
   }
 }
+
+const NOT_OURS: RevAnswer = { error: reply.http(403, 'this document was not asked for'), current: undefined };

@@ -23,6 +23,8 @@ import { SessionLink, type SessionLinkOptions } from './session-link.js';
 
 export interface ActiveSessionOptions extends SessionLinkOptions, ActiveTerms {
   readonly collections: readonly { readonly store: ReplicationStore; readonly rules: CollectionRules }[];
+  /** Send and take many small revisions in one message, where the peer does too. */
+  readonly batches: boolean;
   /** How long opening the connection may take, in milliseconds. */
   readonly connectTimeoutMs: number;
   /** The connection is open and the peer has answered: an attempt that got this far has succeeded. */
@@ -51,6 +53,7 @@ export class ActiveSession implements SessionObserver {
     this.#link = new SessionLink(options, {
       store: (collections[0] as (typeof collections)[0]).store,
       deltas: true,
+      batches: options.batches,
       observer: this,
       onRequest: (request) => this.#handle(request),
       isExpecting: () => this.#collections.some((collection) => collection.isExpecting),
@@ -183,7 +186,7 @@ export class ActiveSession implements SessionObserver {
     if (this.#hasFailed) return; // the connection is about to end, and tells the peer why
     const { channel } = this.#link;
     const profile = request.properties.get('Profile');
-    if (profile !== 'changes' && profile !== 'rev' && profile !== 'norev') {
+    if (profile !== 'changes' && profile !== 'rev' && profile !== 'norev' && profile !== 'hawserRevs') {
       channel.respond(request, { error: NO_HANDLER });
       return;
     }

@@ -7,7 +7,22 @@ import { normalizeRevisionID, parseHistory, parseRevisionID } from '../revision/
 import { sequenceText } from './checkpoint.js';
 import { listedDigests, withoutLegacyAttachments } from './legacy-attachments.js';
 
-/** What the properties of a `rev` say. */
+/** A revision as a peer sent it, in a `rev` or in a batch: nothing of it has been checked. */
+export interface SentRevision {
+  /** JSON text in the form used everywhere; undefined where there is none that can be read. */
+  readonly sequence: string | undefined;
+  readonly id: string;
+  readonly revisionID: string;
+  readonly history: string | undefined;
+  readonly deleted: boolean;
+  /** The revision that the body is a difference to (specification 7); undefined if the body is a document. */
+  readonly deltaSrc: string | undefined;
+  /** The revision that was asked for, where this one comes in its place (3.9.4). */
+  readonly replacedRev: string | undefined;
+  readonly body: Uint8Array | string;
+}
+
+/** What a revision says of itself, checked. */
 export interface RevHeader {
   readonly id: string;
   readonly revisionID: string;
@@ -26,9 +41,19 @@ export interface ReceivedBody {
   readonly isRemoved: boolean;
 }
 
-/** The revision that the body is a difference to (specification 7); undefined if the body is a document. */
-export function deltaSource(request: IncomingRequest): string | undefined {
-  return request.properties.text('deltaSrc');
+/** What a `rev` carries. */
+export function sentRevision(request: IncomingRequest): SentRevision {
+  const { properties, body } = request;
+  return {
+    sequence: sequenceOf(request),
+    id: properties.get('id') ?? '',
+    revisionID: properties.get('rev') ?? '',
+    history: properties.get('history'),
+    deleted: properties.boolean('deleted'),
+    deltaSrc: properties.text('deltaSrc'),
+    replacedRev: properties.text('replacedRev'),
+    body,
+  };
 }
 
 /** The sequence of a `rev` or `norev` in the form used everywhere; undefined where there is none or it is not JSON. */
@@ -43,28 +68,28 @@ export function sequenceOf(request: IncomingRequest): string | undefined {
 }
 
 /** Throws `DOCUMENT_ID_INVALID`, `REVISION_ID_INVALID` or `REVISION_HISTORY_INVALID`. */
-export function readHeader({ properties }: IncomingRequest, isKnown: (revisionID: string) => boolean): RevHeader {
-  const id = properties.get('id') ?? '';
+export function readHeader(revision: SentRevision, isKnown: (revisionID: string) => boolean): RevHeader {
+  const { id, revisionID: rev, deleted } = revision;
   const problem = documentIDProblem(id);
   if (problem !== undefined)
     throw new HawserError('DOCUMENT_ID_INVALID', `the document ID of an incoming revision ${problem}`);
-  const rev = properties.get('rev') ?? '';
   if (parseRevisionID(rev) === undefined)
     throw new HawserError('REVISION_ID_INVALID', `received invalid version ID "${rev.slice(0, 80)}"`);
   const revisionID = normalizeRevisionID(rev);
-  const history = parseHistory(revisionID, properties.get('history'), isKnown);
-  return { id, revisionID, history, deleted: properties.boolean('deleted') };
+  const history = parseHistory(revisionID, revision.history, isKnown);
+  return { id, revisionID, history, deleted };
 }
 
 /** The body as text. Throws `DOCUMENT_TOO_LARGE` or `DOCUMENT_BODY_INVALID`. */
-export function readText(request: IncomingRequest, id: string): string {
-  const size = request.body.length;
+export function readText({ id, body }: SentRevision): string {
+  if (typeof body === 'string') return body; // of a batch, which is small and was UTF-8
+  const size = body.length;
   if (size > MAX_DOCUMENT_BYTES) {
     // It could not be edited here, and might not fit into a message when it is passed on.
     const message = `document "${id}" of ${size} bytes is larger than ${MAX_DOCUMENT_BYTES}`;
     throw new HawserError('DOCUMENT_TOO_LARGE', message);
   }
-  const text = fromUtf8(request.body);
+  const text = fromUtf8(body);
   if (text === undefined) throw new HawserError('DOCUMENT_BODY_INVALID', `the body of document "${id}" is not UTF-8`);
   return text;
 }

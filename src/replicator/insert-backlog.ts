@@ -6,12 +6,12 @@ export class InsertBacklog {
   #bytes = 0;
   #gate: Deferred<void> | undefined;
 
-  add(bytes: number): void {
-    this.#bytes += bytes + WAITING_REV_COST;
+  add(bytes: number, revisions = 1): void {
+    this.#bytes += bytes + revisions * WAITING_REV_COST;
   }
 
-  remove(bytes: number): void {
-    this.#bytes -= bytes + WAITING_REV_COST;
+  remove(bytes: number, revisions = 1): void {
+    this.#bytes -= bytes + revisions * WAITING_REV_COST;
     if (this.#gate !== undefined && this.#bytes <= MAX_INSERT_BACKLOG / 2) {
       this.#gate.resolve();
       this.#gate = undefined;

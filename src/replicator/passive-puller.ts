@@ -10,8 +10,10 @@ import type { ReplicationStore } from '../database/index.js';
 import { choose, conflicts, judge } from './change-decisions.js';
 import { parseChanges, parseJsonBody, parseProposals } from './change-entries.js';
 import type { CollectionIndex } from './collection-index.js';
+import type { SentRevision } from './incoming-rev.js';
 import { errorToReply, reply } from './remote-errors.js';
-import { RevisionReceiver } from './revision-receiver.js';
+import { batchAnswer, readBatch } from './rev-batch.js';
+import { batchEntry, RevisionReceiver } from './revision-receiver.js';
 import type { SequenceSet } from './sequence-set.js';
 import type { SessionServices } from './session-services.js';
 import { MAX_HISTORY_ON_WIRE } from './tuning.js';
@@ -72,18 +74,52 @@ export class PassivePuller {
     void this.#receive(request);
   }
 
+  /** Many revisions in one message. What conflicts is refused as a proposal would be: the peer may not have asked before. */
+  handleBatch(request: IncomingRequest): void {
+    let revisions: SentRevision[];
+    try {
+      revisions = readBatch(request.body);
+    } catch (error) {
+      this.#options.channel.respond(request, { error: reply.blip(400, error instanceof Error ? error.message : '') });
+      return;
+    }
+    void this.#inserts.enter(0, revisions.length);
+    this.#options.observer.found(revisions.length);
+    void this.#receiveBatch(request, revisions);
+  }
+
+  async #receiveBatch(request: IncomingRequest, revisions: readonly SentRevision[]): Promise<void> {
+    const { channel, observer } = this.#options;
+    try {
+      const receptions = await this.#receiver.receiveBatch(revisions);
+      for (const { sequence } of receptions) this.#remember(sequence);
+      const body = batchAnswer(receptions.map(batchEntry));
+      channel.respond(request, body === undefined ? undefined : { properties: {}, body, compressed: true });
+    } finally {
+      this.#inserts.leave(0, revisions.length);
+      observer.finished(revisions.length);
+      observer.progressed();
+    }
+  }
+
   async #receive(request: IncomingRequest): Promise<void> {
-    const { channel, fromPeer, observer } = this.#options;
+    const { channel, observer } = this.#options;
     try {
       const { answer, sequence } = await this.#receiver.receive(request);
-      // A peer that asks for no feed has nothing that would tidy the set up; telling it of its own revisions is harmless.
-      if (sequence !== undefined && fromPeer.rangeCount < MAX_ECHO_RANGES) fromPeer.add(sequence);
+      this.#remember(sequence);
       channel.respond(request, answer);
     } finally {
       this.#inserts.leave();
       observer.finished(1);
       observer.progressed();
     }
+  }
+
+  /** What it has written, the peer is not told of. */
+  #remember(sequence: number | undefined): void {
+    const { fromPeer } = this.#options;
+    // A peer that asks for no feed has nothing that would tidy the set up; telling it of its own revisions is harmless.
+    if (sequence !== undefined && fromPeer.rangeCount < MAX_ECHO_RANGES) fromPeer.add(sequence);
   }
 
   /** Parses a list, answers it, and turns every failure into one error reply. */
@@ -113,7 +149,7 @@ export class PassivePuller {
     try {
       const answers = await answer(entries);
       const maxHistory = String(MAX_HISTORY_ON_WIRE);
-      const properties = { maxHistory, blobs: 'true', ...this.#receiver.announcement() };
+      const properties = { maxHistory, blobs: 'true', ...this.#receiver.announcement(request) };
       channel.respond(request, { properties, body: utf8(JSON.stringify(answers)), compressed: true });
     } catch (error) {
       channel.respond(request, { error: errorToReply(error) });

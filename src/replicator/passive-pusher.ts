@@ -3,15 +3,18 @@
  * position and sends what it asks for. It keeps no account: that is the puller's.
  */
 import { utf8 } from '../base/index.js';
-import type { IncomingResponse } from '../blip/index.js';
+import type { IncomingResponse, RemoteError } from '../blip/index.js';
 import type { ReplicationStore } from '../database/index.js';
 import { isHawserError, type HawserError } from '../errors.js';
 import type { StoredDocument } from '../storage/index.js';
 import { parseChangesReply } from './change-entries.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import { LocalFeed } from './local-feed.js';
+import { OfferPolicy } from './offer-policy.js';
 import { ReceiverTerms, type RevTerms } from './receiver-terms.js';
 import { remoteErrorToHawser } from './remote-errors.js';
+import type { RevAnswer } from './rev-batch.js';
+import type { Offer, Packed } from './rev-sender.js';
 import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
@@ -31,13 +34,12 @@ export interface PassivePusherOptions extends SessionServices {
   readonly fromPeer: SequenceSet;
   /** The peer takes the current revision where the one it asked for is gone (specification 3.9.4). */
   readonly sendReplacementRevs: boolean;
+  /** It takes many small revisions in one message. */
+  readonly takesBatches: boolean;
 }
 
 /** What the peer wants of a list, and on which terms. */
-interface Request {
-  readonly document: StoredDocument;
-  /** Revisions of it that the peer has. */
-  readonly known: readonly string[];
+interface Request extends Offer {
   readonly terms: RevTerms;
 }
 
@@ -46,7 +48,10 @@ export class PassivePusher {
   readonly #feed: LocalFeed;
   readonly #lists = new Window(MAX_UNANSWERED_LISTS);
   readonly #revs = new Window(Number.POSITIVE_INFINITY);
+  /** Those of them that were sent without having been announced. */
+  readonly #unasked = new Window(Number.POSITIVE_INFINITY);
   readonly #terms: ReceiverTerms;
+  readonly #policy = new OfferPolicy();
   /**
    * Up to here tombstones are left out. Later ones are told, also while the backlog is being sent: the peer may have been
    * sent the live document before.
@@ -57,7 +62,7 @@ export class PassivePusher {
   constructor(options: PassivePusherOptions) {
     this.#options = options;
     this.#feed = new LocalFeed(options.store, options.since);
-    this.#terms = new ReceiverTerms(options.deltas);
+    this.#terms = new ReceiverTerms(options.deltas, options.batches && options.takesBatches);
   }
 
   get isIdle(): boolean {
@@ -79,7 +84,7 @@ export class PassivePusher {
           const wanted = page.filter((document) => this.#isWanted(document));
           // Nobody asks for what lies behind: so the set stays small however long the session is.
           this.#options.fromPeer.addRange(0, this.#feed.position + 1);
-          if (wanted.length > 0) await this.#announce(wanted, asOf);
+          if (wanted.length > 0) await this.#offer(wanted, asOf);
           continue;
         }
         if (this.#backlog) {
@@ -113,6 +118,31 @@ export class PassivePusher {
     if (document.deleted && document.sequence <= this.#activeOnlyUpTo) return false;
     if (fromPeer.has(document.sequence) || store.isDue(document)) return false;
     return documentIDs === undefined || documentIDs.has(document.id);
+  }
+
+  /**
+   * The position of the peer depends on the order: what is sent unasked follows what was announced, and the other way round.
+   */
+  async #offer(documents: readonly StoredDocument[], asOf: number): Promise<void> {
+    const { sender, observer } = this.#options;
+    await this.#lists.below(this.#policy.isUnasked ? 1 : Number.POSITIVE_INFINITY);
+    const terms = this.#terms.latest;
+    if (terms !== undefined && this.#terms.takesBatches && this.#policy.isUnasked && !this.#mayBeDeltas(documents)) {
+      const offers = documents.map((document): Offer => ({ document, known: [] }));
+      const { batches, others } = sender.pack(offers, { terms, noConflicts: false });
+      if (others.length === 0) {
+        observer.found(documents.length);
+        for (const batch of batches) void this.#sendBatch(batch, terms, this.#unasked);
+        return;
+      }
+    }
+    await this.#unasked.idle();
+    await this.#announce(documents, asOf);
+  }
+
+  /** The peer's answer to an announcement says which bases of deltas it has. */
+  #mayBeDeltas(documents: readonly StoredDocument[]): boolean {
+    return this.#terms.latest?.deltas === true && documents.some(({ bases }) => bases !== null);
   }
 
   async #announce(documents: readonly StoredDocument[], asOf: number): Promise<void> {
@@ -156,14 +186,22 @@ export class PassivePusher {
     // Where the database cannot be read, what was read before is sent; the feed then fails by itself.
     const rows = await this.#feed.refresh(wanted, asOf).catch(() => wanted);
     this.#options.observer.finished(documents.length - requests.length);
-    requests.forEach((request, index) => this.#answer(request, rows[index]));
+    this.#policy.answered(requests.length === documents.length);
+    const asRead = requests.filter((request, index) => this.#answer(request, rows[index]));
+    if (!this.#terms.takesBatches) {
+      for (const request of asRead) void this.#send(request);
+      return;
+    }
+    const { batches, others } = this.#options.sender.pack(asRead, { terms, noConflicts: false });
+    for (const request of others) void this.#send(request);
+    for (const batch of batches) void this.#sendBatch(batch, terms);
   }
 
   /**
    * What was announced is sent as it was read: its body is still in memory, and a document that changes all the time would
-   * otherwise never arrive. A peer that takes the newer revision in its place gets that one.
+   * otherwise never arrive. A peer that takes the newer revision in its place gets that one. True if it is still to be sent.
    */
-  #answer(request: Request, current: StoredDocument | undefined): void {
+  #answer(request: Request, current: StoredDocument | undefined): boolean {
     const { sender, collection, observer, store, sendReplacementRevs } = this.#options;
     const { document } = request;
     if (current === undefined || store.isDue(current)) {
@@ -172,8 +210,34 @@ export class PassivePusher {
     } else if (sendReplacementRevs && current.revisionID !== document.revisionID) {
       void this.#send({ ...request, document: current }, document);
     } else {
-      void this.#send(request);
+      return true;
     }
+    return false;
+  }
+
+  /** @param unasked where it is counted too, if nothing of it was announced */
+  async #sendBatch<T extends Offer>(batch: readonly Packed<T>[], terms: RevTerms, unasked?: Window): Promise<void> {
+    const { sender, collection, observer } = this.#options;
+    const bytes = batch.reduce((sum, { document }) => sum + document.body.length, 0);
+    void this.#revs.enter(bytes, batch.length);
+    void unasked?.enter();
+    try {
+      const answers = await sender.sendBatch(batch, { collection, terms, noConflicts: false });
+      batch.forEach(({ document }, index) => this.#handleAnswer(document, answers[index] as RevAnswer));
+    } catch (error) {
+      observer.failed(error);
+    } finally {
+      observer.finished(batch.length);
+      this.#revs.leave(bytes, batch.length);
+      unasked?.leave();
+      observer.progressed();
+    }
+  }
+
+  #handleAnswer(document: StoredDocument, answer: RevAnswer): void {
+    if (answer !== 'sent') this.#policy.doubt();
+    if (answer === 'present') return;
+    this.#tell(document, answer === 'sent' ? undefined : this.#refusal(document, answer.error));
   }
 
   /** @param replaced what the peer asked for, if it gets another revision */
@@ -185,10 +249,7 @@ export class PassivePusher {
       const options = { collection, known, terms, noConflicts: false };
       const reply = await sender.send(document, replaced === undefined ? options : { ...options, replaced });
       // The puller keeps account of what it could not take; nothing is sent again on our own.
-      this.#tell(
-        document,
-        reply.error === undefined ? undefined : remoteErrorToHawser(`the revision of "${document.id}"`, reply.error),
-      );
+      this.#tell(document, reply.error === undefined ? undefined : this.#refusal(document, reply.error));
     } catch (error) {
       if (isHawserError(error) && error.code !== 'BLIP_CLOSED') this.#tell(document, error);
       else observer.failed(error); // of no consequence where the connection ended
@@ -197,6 +258,10 @@ export class PassivePusher {
       this.#revs.leave(bytes);
       observer.progressed();
     }
+  }
+
+  #refusal({ id }: StoredDocument, error: RemoteError): HawserError {
+    return remoteErrorToHawser(`the revision of "${id}"`, error);
   }
 
   #tell({ id, deleted }: StoredDocument, error: HawserError | undefined): void {

@@ -41,6 +41,7 @@ export class PassiveSession implements SessionObserver {
     this.#link = new SessionLink(options, {
       store: new ReplicationStore(options.collections[0] as Collection<never>),
       deltas: options.enableDeltaSync,
+      batches: true,
       observer: this,
       onRequest: (request) => this.#handle(request),
       isExpecting: () => false, // a client may be idle for as long as it likes
@@ -124,6 +125,8 @@ export class PassiveSession implements SessionObserver {
         return this.#withPuller(request, (puller) => puller.handleChanges(request));
       case 'rev':
         return this.#withPuller(request, (puller) => puller.handleRev(request));
+      case 'hawserRevs':
+        return this.#withPuller(request, (puller) => puller.handleBatch(request));
       case 'norev':
         return channel.respond(request);
       default:

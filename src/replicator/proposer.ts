@@ -10,10 +10,13 @@ import type { StoredDocument } from '../storage/index.js';
 import { parseProposalReply, type ProposalAnswer } from './change-entries.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import type { LocalFeed } from './local-feed.js';
+import { OfferPolicy } from './offer-policy.js';
 import { ProposalQueue } from './proposal-queue.js';
 import { conflictWithRemote, decideConflict } from './push-conflicts.js';
 import { ReceiverTerms, type RevTerms } from './receiver-terms.js';
 import { isError, isTransientReply, isTransientStatus, remoteErrorToHawser } from './remote-errors.js';
+import { TAKES_BATCHES, type RevAnswer } from './rev-batch.js';
+import type { Offer, Packed, PackedOffers } from './rev-sender.js';
 import type { SessionServices } from './session-services.js';
 import { Window } from './window.js';
 
@@ -52,8 +55,14 @@ export class Proposer {
     (pushes) => this.#propose(pushes),
     () => this.#options.observer.progressed(),
   );
+  /** What is sent without having been proposed. */
+  readonly #unasked = new ProposalQueue<Push>(
+    (pushes) => this.#sendUnasked(pushes),
+    () => this.#options.observer.progressed(),
+  );
   readonly #revs = new Window(Number.POSITIVE_INFINITY);
   readonly #terms: ReceiverTerms;
+  readonly #policy = new OfferPolicy();
 
   constructor(options: ProposerOptions) {
     this.#options = options;
@@ -62,17 +71,19 @@ export class Proposer {
 
   /** How many are under way. */
   get size(): number {
-    return this.#proposals.size + this.#revs.size;
+    return this.#proposals.size + this.#unasked.size + this.#revs.size;
   }
 
   add(push: Push): void {
-    this.#proposals.add(push);
+    const isUnasked = this.#terms.takesBatches && this.#policy.isUnasked && push.attempt === 1;
+    (isUnasked ? this.#unasked : this.#proposals).add(push);
   }
 
   /** Resolves when there is room for another page: no proposal waits, and few accepted revisions do. */
   async room(count: number, bytes: number): Promise<void> {
     await this.#revs.below(count, bytes);
     await this.#proposals.taken();
+    await this.#unasked.taken();
   }
 
   /** Resolves when nothing is under way. */
@@ -80,12 +91,13 @@ export class Proposer {
     // Either may begin anew what the other has finished.
     while (this.size > 0) {
       await this.#proposals.idle();
+      await this.#unasked.idle();
       await this.#revs.idle();
     }
   }
 
   async #propose(pushes: readonly Push[]): Promise<void> {
-    const { channel, collection, observer } = this.#options;
+    const { channel, collection, observer, batches } = this.#options;
     const list = pushes.map(({ document, parentID }) => [
       document.id,
       document.revisionID,
@@ -94,7 +106,12 @@ export class Proposer {
     ]);
     try {
       const reply = await channel.request({
-        properties: { Profile: 'proposeChanges', ...collectionProperty(collection), conflictIncludesRev: 'true' },
+        properties: {
+          Profile: 'proposeChanges',
+          ...collectionProperty(collection),
+          conflictIncludesRev: 'true',
+          ...(batches && this.#terms.latest === undefined ? { [TAKES_BATCHES]: '1' } : {}),
+        },
         body: utf8(JSON.stringify(list)),
         compressed: true,
         urgent: true,
@@ -109,8 +126,34 @@ export class Proposer {
   async #handleReply(pushes: readonly Push[], reply: IncomingResponse): Promise<void> {
     const terms = this.#terms.learn(reply.properties);
     const answers = parseProposalReply(reply.body, pushes.length);
+    this.#policy.answered(answers.every(({ status }) => status === 0));
     const rows = await this.#rowsNow(pushes, answers);
-    pushes.forEach((push, index) => this.#handle(push, answers[index] as ProposalAnswer, rows[index], terms));
+    const accepted: Push[] = [];
+    pushes.forEach((push, index) => {
+      if (this.#handle(push, answers[index] as ProposalAnswer, rows[index])) accepted.push(push);
+    });
+    this.#send(accepted, terms);
+  }
+
+  /** Resolves when all of them are on their way, or proposed after all. Never rejects. */
+  async #sendUnasked(pushes: readonly Push[]): Promise<void> {
+    const { feed, store, settled, observer } = this.#options;
+    const terms = this.#terms.latest as RevTerms; // it has said that it takes batches
+    try {
+      const documents = pushes.map(({ document }) => document);
+      const rows = await feed.refresh(documents, Math.min(...pushes.map(({ asOf }) => asOf)));
+      const there = pushes.filter((push, index) => {
+        const current = rows[index];
+        if (current !== undefined && !store.isDue(current)) return true;
+        settled(push, { kind: 'superseded' });
+        return false;
+      });
+      const { batches, others } = this.#pack(there, terms);
+      for (const { push } of others) this.#proposals.add(push);
+      await Promise.all(batches.map((batch) => this.#sendBatch(batch, terms)));
+    } catch (error) {
+      observer.failed(error);
+    }
   }
 
   /** The documents as they are now; read again where they may have changed. */
@@ -125,15 +168,15 @@ export class Proposer {
     return feed.refresh(documents, Math.min(...pushes.map(({ asOf }) => asOf)));
   }
 
-  #handle(push: Push, answer: ProposalAnswer, current: StoredDocument | undefined, terms: RevTerms): void {
+  /** True if it is to be sent. */
+  #handle(push: Push, answer: ProposalAnswer, current: StoredDocument | undefined): boolean {
     const { store, sender, collection, settled } = this.#options;
     const { document } = push;
     const { status } = answer;
-    if (status === 0 && (current === undefined || store.isDue(current))) {
+    if (status === 0) {
+      if (current !== undefined && !store.isDue(current)) return true;
       sender.withdraw(document.id, { collection }, document, 404);
       settled(push, { kind: 'superseded' });
-    } else if (status === 0) {
-      void this.#send(push, terms);
     } else if (status === 304) {
       settled(push, { kind: 'present' });
     } else if (status === 409) {
@@ -145,6 +188,23 @@ export class Proposer {
         error: remoteErrorToHawser(nameOf(document), error),
       });
     }
+    return false;
+  }
+
+  /** Sends what the remote wants: small revisions together where it takes them so. */
+  #send(pushes: readonly Push[], terms: RevTerms): void {
+    if (!this.#terms.takesBatches) {
+      for (const push of pushes) void this.#sendAlone(push, terms);
+      return;
+    }
+    const { batches, others } = this.#pack(pushes, terms);
+    for (const { push } of others) void this.#sendAlone(push, terms);
+    for (const batch of batches) void this.#sendBatch(batch, terms);
+  }
+
+  #pack(pushes: readonly Push[], terms: RevTerms): PackedOffers<PushOffer> {
+    const offers = pushes.map((push): PushOffer => ({ document: push.document, known: knownOf(push), push }));
+    return this.#options.sender.pack(offers, { terms, noConflicts: true });
   }
 
   /** The remote has another revision (specification 5.7). */
@@ -158,11 +218,47 @@ export class Proposer {
   }
 
   /** Never rejects. */
-  async #send(push: Push, terms: RevTerms): Promise<void> {
+  async #sendBatch(batch: readonly Packed<PushOffer>[], terms: RevTerms): Promise<void> {
+    const { sender, collection, observer } = this.#options;
+    const bytes = batch.reduce((sum, { document }) => sum + document.body.length, 0);
+    void this.#revs.enter(bytes, batch.length);
+    try {
+      const answers = await sender.sendBatch(batch, { collection, terms, noConflicts: true });
+      await this.#handleAnswers(
+        batch.map(({ offer }) => offer.push),
+        answers,
+      );
+    } catch (error) {
+      observer.failed(error);
+    } finally {
+      this.#revs.leave(bytes, batch.length);
+      observer.progressed();
+    }
+  }
+
+  async #handleAnswers(pushes: readonly Push[], answers: readonly RevAnswer[]): Promise<void> {
+    const { settled, store } = this.#options;
+    const conflicts: { readonly push: Push; readonly remoteID: string | undefined }[] = [];
+    pushes.forEach((push, index) => {
+      const answer = answers[index] as RevAnswer;
+      if (answer === 'sent') return settled(push, SENT);
+      this.#policy.doubt();
+      if (answer === 'present') return settled(push, { kind: 'present' });
+      const { error, current } = answer;
+      if (isError(error, 'HTTP', 409)) conflicts.push({ push, remoteID: current });
+      else this.#handleAnswer(push, error);
+    });
+    if (conflicts.length === 0) return;
+    const rows = await store.documents(conflicts.map(({ push }) => push.document.id));
+    conflicts.forEach(({ push, remoteID }, index) => this.#handleConflict(push, remoteID, rows[index]));
+  }
+
+  /** Never rejects. */
+  async #sendAlone(push: Push, terms: RevTerms): Promise<void> {
     const { sender, collection, settled, observer } = this.#options;
-    const { document, parentID } = push;
+    const { document } = push;
     const bytes = document.body.length;
-    const known = parentID === undefined ? [] : [parentID];
+    const known = knownOf(push);
     void this.#revs.enter(bytes);
     try {
       let reply: IncomingResponse;
@@ -195,6 +291,13 @@ export class Proposer {
       settled(push, { kind, error: remoteErrorToHawser(nameOf(document), error) });
     }
   }
+}
+
+/** A push in a batch. */
+type PushOffer = Offer & { readonly push: Push };
+
+function knownOf({ parentID }: Push): readonly string[] {
+  return parentID === undefined ? [] : [parentID];
 }
 
 const SENT: PushOutcome = { kind: 'sent' };

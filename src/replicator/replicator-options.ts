@@ -36,6 +36,11 @@ export interface ReplicatorOptions {
    * of. Does not apply to collections with `documentIDs`. @default true
    */
   readonly enableAutoPurge?: boolean;
+  /**
+   * Put many small revisions into one message, where the peer is a hawser that does too: a third of the bytes and half of
+   * the work. Without it the wire is the plain protocol towards everybody. @default true
+   */
+  readonly enableRevisionBatches?: boolean;
   /** Proves who we are, to a peer that is trusted. */
   readonly authenticator?: ClientAuthenticator;
   /** Further HTTP headers, for targets that take them. Their values appear neither in `inspect` nor in JSON. */
@@ -76,6 +81,7 @@ export interface ReplicatorConfiguration {
   readonly type: 'pushAndPull' | 'push' | 'pull';
   readonly continuous: boolean;
   readonly enableAutoPurge: boolean;
+  readonly enableRevisionBatches: boolean;
   readonly authenticator: ClientAuthenticator | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly pinnedServerCertificate: X509Certificate | undefined;
@@ -113,6 +119,7 @@ export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
     type,
     continuous,
     enableAutoPurge: options.enableAutoPurge ?? true,
+    enableRevisionBatches: options.enableRevisionBatches ?? true,
     authenticator: options.authenticator,
     headers: options.headers === undefined ? undefined : hiddenHeaders(options.headers),
     pinnedServerCertificate: options.pinnedServerCertificate,
@@ -159,7 +166,8 @@ function checkTransportOptions(options: ReplicatorOptions): void {
   const check = (holds: boolean, what: string): void => {
     if (!holds) throw new HawserError('ARGUMENT_INVALID', `Replicator: ${what}`);
   };
-  for (const name of ['continuous', 'enableAutoPurge', 'acceptOnlySelfSignedServerCertificate'] as const) {
+  const switches = ['continuous', 'enableAutoPurge', 'enableRevisionBatches'] as const;
+  for (const name of [...switches, 'acceptOnlySelfSignedServerCertificate'] as const) {
     check(options[name] === undefined || typeof options[name] === 'boolean', `${name} must be true or false`);
   }
   const isAuthenticator = typeof authenticator?.credentials === 'function';
@@ -193,6 +201,7 @@ const KNOWN: readonly string[] = [
   'type',
   'continuous',
   'enableAutoPurge',
+  'enableRevisionBatches',
   'authenticator',
   'headers',
   'pinnedServerCertificate',

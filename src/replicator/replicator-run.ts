@@ -149,6 +149,7 @@ export class ReplicatorRun {
       autoPurge: config.enableAutoPurge,
       remoteID: config.target.remoteID,
       connectTimeoutMs: options.connectTimeoutMs,
+      batches: config.enableRevisionBatches,
       silenceMs: config.heartbeat * 1_000,
       reset: this.#reset,
       clock: config.clock,

@@ -1,6 +1,5 @@
 /** Revisions that an active puller has asked for and not yet received, by sequence. Pure. */
-import type { IncomingRequest } from '../blip/index.js';
-import { sequenceOf } from './incoming-rev.js';
+import type { SentRevision } from './incoming-rev.js';
 
 /** What was announced and is wanted. */
 export interface RequestedRevision {
@@ -26,12 +25,11 @@ export class RequestedRevisions {
    * Which request a `rev` or `norev` fulfils, now no longer waited for: that of its sequence, or else of its document, for a
    * peer that confuses sequences would have us wait for ever. A newer revision may replace the one asked for (3.9.4).
    */
-  take(request: IncomingRequest): RequestedRevision | undefined {
-    const { properties } = request;
-    const meant = [properties.get('rev'), properties.text('replacedRev')];
+  take(sent: SentRevision): RequestedRevision | undefined {
+    if (this.#bySequence.size === 0) return undefined;
+    const { sequence } = sent;
     const isMeant = ({ id, revisionID }: RequestedRevision): boolean =>
-      id === properties.get('id') && meant.includes(revisionID);
-    const sequence = sequenceOf(request);
+      id === sent.id && (revisionID === sent.revisionID || revisionID === sent.replacedRev);
     let list = sequence === undefined ? undefined : this.#bySequence.get(sequence);
     list ??= [...this.#bySequence.values()].find((candidates) => candidates.some(isMeant));
     if (list === undefined) return undefined;

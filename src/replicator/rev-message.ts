@@ -71,7 +71,10 @@ export function norevMessage(
  * What the receiver is told of the ancestors. A revision that was accepted on top of a parent is shown as its descendant,
  * also where that parent is not in our history: it was pruned, or it is a branch over which this revision has won.
  */
-function historyFor(document: StoredDocument, options: RevOptions): string {
+export function historyFor(
+  document: StoredDocument,
+  options: Pick<RevOptions, 'known' | 'terms' | 'noConflicts'>,
+): string {
   const ancestors = splitHistory(document.history);
   const [parent] = options.known;
   const text = formatHistory(

@@ -1,11 +1,17 @@
 /**
- * What becomes of one received `rev`, for both kinds of puller (specification 3.9, 5.5, 7.2, 8.2, 9.6): delta to body, checks,
+ * What becomes of a received revision, for both kinds of puller (specification 3.9, 5.5, 7.2, 8.2, 9.6): delta to body, checks,
  * filter, blobs, insertion, and the answer. What was expected and how far the pull has come is the pullers' business.
  *
  * Invariant: an answer that is no error is given only after the revision and its blobs are durable.
  */
 import type { IncomingRequest, OutgoingMessage, RemoteError } from '../blip/index.js';
-import { blobReferences, type IncomingOptions, type IncomingResult, type ReplicationStore } from '../database/index.js';
+import {
+  blobReferences,
+  type IncomingOptions,
+  type IncomingResult,
+  type IncomingRevision,
+  type ReplicationStore,
+} from '../database/index.js';
 import { HawserError, isHawserError } from '../errors.js';
 import { contains } from '../revision/index.js';
 import type { DocumentFlags, ReplicationFilter } from './collection-configuration.js';
@@ -15,17 +21,19 @@ import type { FilteredRevision } from './document-filter.js';
 import { FilterCalls } from './filter-calls.js';
 import { Holding } from './holding.js';
 import {
-  deltaSource,
   isFaultOfRevision,
   isPassing,
   readBody,
   readHeader,
   readText,
+  sentRevision,
   type ReceivedBody,
   type RevHeader,
+  type SentRevision,
 } from './incoming-rev.js';
 import { branchesOf } from './known-branches.js';
 import { DELTA_REFUSED, errorToReply, reply } from './remote-errors.js';
+import { TAKES_BATCHES, type RevAnswer } from './rev-batch.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
 
@@ -66,6 +74,8 @@ export interface Reception {
   readonly error?: HawserError;
   /** Where the document stands in our feed now, if this revision was stored. */
   readonly sequence?: number;
+  /** In an answer about a batch. */
+  readonly inBatch?: RevAnswer;
 }
 
 export class RevisionReceiver {
@@ -94,23 +104,26 @@ export class RevisionReceiver {
     return this.#resolving === 0;
   }
 
-  /** Goes into the answer to a list of changes: only the first one says that deltas are taken (specification 3.7.1). */
-  announcement(): Record<string, string> {
-    if (this.#takesDeltas || !this.#options.deltas) return {};
+  /**
+   * Goes into the answer to a list of changes: only the first one says that deltas are taken (specification 3.7.1). That
+   * batches are, is said to a peer that has asked.
+   */
+  announcement(list: IncomingRequest): Record<string, string> {
+    const batches = this.#options.batches && list.properties.boolean(TAKES_BATCHES) ? { [TAKES_BATCHES]: '1' } : {};
+    if (this.#takesDeltas || !this.#options.deltas) return batches;
     this.#takesDeltas = true;
-    return { deltas: 'true' };
+    return { deltas: 'true', ...batches };
   }
 
   /** Never rejects. Tells the observer of what became of the document, a conflict's after it is settled. */
   receive(request: IncomingRequest): Promise<Reception> {
-    const id = request.properties.get('id') ?? '';
-    const work = this.#receive(request, id);
-    if (this.#options.pull === undefined) return work;
-    this.#receiving.set(id, work);
-    void work.then(() => {
-      if (this.#receiving.get(id) === work) this.#receiving.delete(id);
-    });
-    return work;
+    const revision = sentRevision(request);
+    return this.#watched([revision], this.#receive(revision));
+  }
+
+  /** The same for many, those that need nothing else written together. One that conflicts is refused without being told of. */
+  receiveBatch(revisions: readonly SentRevision[]): Promise<readonly Reception[]> {
+    return this.#watched(revisions, this.#receiveBatch(revisions));
   }
 
   /** A pulled revision of the document has come and is not stored yet. */
@@ -129,17 +142,26 @@ export class RevisionReceiver {
     }
   }
 
+  #watched<T>(revisions: readonly SentRevision[], work: Promise<T>): Promise<T> {
+    if (this.#options.pull === undefined) return work;
+    for (const { id } of revisions) this.#receiving.set(id, work);
+    void work.then(() => {
+      for (const { id } of revisions) if (this.#receiving.get(id) === work) this.#receiving.delete(id);
+    });
+    return work;
+  }
+
   /** Runs for every revision: what only some need is waited for only there. */
-  async #receive(request: IncomingRequest, id: string): Promise<Reception> {
+  async #receive(revision: SentRevision): Promise<Reception> {
     const { backlog, pull } = this.#options;
-    const flags = request.properties.boolean('deleted') ? DELETED : NO_FLAGS;
-    const holding = new Holding(backlog, request.body.length);
+    const { id, deltaSrc: source } = revision;
+    const flags = revision.deleted ? DELETED : NO_FLAGS;
+    const holding = new Holding(backlog, revision.body.length);
     try {
-      const source = deltaSource(request);
       if (source !== undefined && !this.#takesDeltas) return { fate: 'whole', answer: { error: DELTA_REFUSED } };
-      const read = this.#header(request);
+      const read = this.#header(revision);
       const header = read instanceof Promise ? await read : read;
-      const sent = readText(request, id);
+      const sent = readText(revision);
       const whole = source === undefined ? sent : await this.#deltas.whole(header, source, sent, holding);
       const body = readBody(header, whole);
       if (pull !== undefined && body.isRemoved) return await this.#remove(id, { ...flags, accessRemoved: true });
@@ -158,20 +180,71 @@ export class RevisionReceiver {
     }
   }
 
-  /** A gap just before a revision that we have is no fault (0.4.2), but what we have is looked up only where there is one. */
-  #header(request: IncomingRequest): RevHeader | Promise<RevHeader> {
+  async #receiveBatch(revisions: readonly SentRevision[]): Promise<readonly Reception[]> {
+    const plain: IncomingRevision[] = [];
+    const others: Promise<Reception>[] = [];
+    const isPlain = revisions.map((revision) => {
+      const read = this.#plain(revision);
+      if (read === undefined) others.push(this.#receive(revision));
+      else plain.push(read);
+      return read !== undefined;
+    });
+    const stored = await this.#insertAll(plain);
+    const rest = await Promise.all(others);
+    let [plainAt, otherAt] = [0, 0];
+    return isPlain.map((plain) => (plain ? stored[plainAt++] : rest[otherAt++]) as Reception);
+  }
+
+  /** The revision if it needs nothing but to be written; undefined also for one with a fault, which is found once more. */
+  #plain(revision: SentRevision): IncomingRevision | undefined {
+    if (revision.deltaSrc !== undefined || this.#options.pull?.filter !== undefined) return undefined;
     try {
-      return readHeader(request, () => false);
-    } catch (error) {
-      if (!isHawserError(error) || error.code !== 'REVISION_HISTORY_INVALID') throw error;
-      return this.#headerWithGap(request);
+      const { id, revisionID, history, deleted } = readHeader(revision, () => false);
+      const { text, blobs, isRemoved } = readBody({ deleted }, readText(revision));
+      if (blobs.length > 0 || isRemoved) return undefined;
+      return { id, revisionID, history, deleted, body: text, hasBlobs: false };
+    } catch {
+      return undefined;
     }
   }
 
-  async #headerWithGap(request: IncomingRequest): Promise<RevHeader> {
-    const [document] = await this.#options.store.documents([request.properties.get('id') ?? '']);
+  async #insertAll(revisions: readonly IncomingRevision[]): Promise<readonly Reception[]> {
+    const { backlog, pull, store } = this.#options;
+    const flagsOf = ({ deleted }: IncomingRevision): DocumentFlags => (deleted ? DELETED : NO_FLAGS);
+    const size = revisions.reduce((sum, { body }) => sum + body.length, 0);
+    backlog.add(size, revisions.length);
+    try {
+      await pull?.resolutions.room();
+      const results = await store.insertAll(revisions, this.#insertion);
+      const refused = revisions.filter((_, index) => isRefused(results[index])).map(({ id }) => id);
+      const current = new Map((await store.documents(refused)).map((document) => [document?.id, document?.revisionID]));
+      return revisions.map((revision, index) => {
+        const result = results[index] as IncomingResult | HawserError;
+        if (isHawserError(result)) return this.#failed(revision.id, flagsOf(revision), result);
+        if (result.outcome !== 'refused') return this.#stored(revision.id, flagsOf(revision), result);
+        return { ...CONFLICT, inBatch: { error: CONFLICT.answer.error, current: current.get(revision.id) } };
+      });
+    } catch (error) {
+      return revisions.map((revision) => this.#failed(revision.id, flagsOf(revision), error));
+    } finally {
+      backlog.remove(size, revisions.length);
+    }
+  }
+
+  /** A gap just before a revision that we have is no fault (0.4.2), but what we have is looked up only where there is one. */
+  #header(revision: SentRevision): RevHeader | Promise<RevHeader> {
+    try {
+      return readHeader(revision, () => false);
+    } catch (error) {
+      if (!isHawserError(error) || error.code !== 'REVISION_HISTORY_INVALID') throw error;
+      return this.#headerWithGap(revision);
+    }
+  }
+
+  async #headerWithGap(revision: SentRevision): Promise<RevHeader> {
+    const [document] = await this.#options.store.documents([revision.id]);
     const branches = branchesOf(document);
-    return readHeader(request, (id) => branches.some((branch) => contains(branch, id)));
+    return readHeader(revision, (id) => branches.some((branch) => contains(branch, id)));
   }
 
   #passes(
@@ -217,11 +290,11 @@ export class RevisionReceiver {
     if (outcome === 'refused') {
       const message = `document "${id}" has another revision here`;
       this.#tell(id, flags, new HawserError('DOCUMENT_CONFLICT', message));
-      return { fate: 'done', answer: { error: reply.http(409, 'conflict') } };
+      return CONFLICT;
     }
     if (outcome === 'conflict') void this.#resolve(id, flags);
     else this.#tell(id, flags);
-    if (outcome === 'present') return { fate: 'done', answer: { properties: { noop: 'true' } } };
+    if (outcome === 'present') return PRESENT;
     if (outcome === 'rebased') return DONE; // as another revision, which the peer has to hear of
     return { fate: 'done', answer: EMPTY, sequence };
   }
@@ -276,5 +349,16 @@ export class RevisionReceiver {
 
 const EMPTY: OutgoingMessage = { properties: {} };
 const DONE: Reception = { fate: 'done', answer: EMPTY };
+const PRESENT: Reception = { fate: 'done', answer: { properties: { noop: 'true' } }, inBatch: 'present' };
+const CONFLICT = { fate: 'done', answer: { error: reply.http(409, 'conflict') } } as const;
 /** Handled, and nothing to tell of: it is offered again when the document changes. */
 const FILTERED: Reception = { fate: 'done', answer: { error: reply.http(403, 'rejected by a filter') } };
+
+function isRefused(result: IncomingResult | HawserError | undefined): boolean {
+  return result !== undefined && 'outcome' in result && result.outcome === 'refused';
+}
+
+/** A reception as an entry of the answer to a batch. */
+export function batchEntry({ answer, inBatch }: Reception): RevAnswer {
+  return inBatch ?? ('error' in answer ? { error: answer.error, current: undefined } : 'sent');
+}

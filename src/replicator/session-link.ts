@@ -32,6 +32,7 @@ export interface SessionLinkParts {
   /** Of any collection: blobs belong to the whole database. */
   readonly store: ReplicationStore;
   readonly deltas: boolean;
+  readonly batches: boolean;
   readonly observer: SessionObserver;
   readonly onRequest: (request: IncomingRequest) => void;
   /** Whether the peer owes us more than answers. */
@@ -67,6 +68,7 @@ export class SessionLink {
       clock,
       logger,
       deltas: parts.deltas,
+      batches: parts.batches,
     };
     this.#blobServer = new BlobServer({ channel: this.channel, blobs, shared, logger });
     this.#watchdog = new Watchdog({

@@ -16,4 +16,6 @@ export interface SessionServices {
   readonly logger: Logger;
   /** Whether deltas are taken, and sent to a peer that takes them (specification 7.1). */
   readonly deltas: boolean;
+  /** Whether many small revisions may go into one message, to and from a peer that knows it (`rev-batch.ts`). */
+  readonly batches: boolean;
 }

@@ -5,6 +5,7 @@ import { parseJsonBody } from './change-entries.js';
 import type { CollectionRules } from './collection-configuration.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import { reply } from './remote-errors.js';
+import { TAKES_BATCHES } from './rev-batch.js';
 import { CHANGES_BATCH, MAX_JSON_BODY } from './tuning.js';
 
 /** What a peer wants to be fed. */
@@ -17,6 +18,8 @@ export interface FeedTerms {
   /** Only these documents; undefined for all. */
   readonly documentIDs: ReadonlySet<string> | undefined;
   readonly sendReplacementRevs: boolean;
+  /** It takes many small revisions in one message (`rev-batch.ts`). */
+  readonly takesBatches: boolean;
 }
 
 /** What we want to be fed. */
@@ -27,9 +30,18 @@ export interface WantedFeed {
   readonly since: string | undefined;
   readonly activeOnly: boolean;
   readonly rules: Pick<CollectionRules, 'channels' | 'documentIDs'>;
+  /** Whether we take many small revisions in one message. */
+  readonly batches: boolean;
 }
 
-export function subChangesMessage({ collection, continuous, since, activeOnly, rules }: WantedFeed): OutgoingMessage {
+export function subChangesMessage({
+  collection,
+  continuous,
+  since,
+  activeOnly,
+  rules,
+  batches,
+}: WantedFeed): OutgoingMessage {
   const properties: Record<string, string> = {
     Profile: 'subChanges',
     ...collectionProperty(collection),
@@ -41,6 +53,7 @@ export function subChangesMessage({ collection, continuous, since, activeOnly, r
   if (since !== undefined) properties['since'] = since;
   if (continuous) properties['continuous'] = 'true';
   if (activeOnly) properties['activeOnly'] = 'true';
+  if (batches) properties[TAKES_BATCHES] = '1';
   if (rules.channels !== undefined) {
     properties['filter'] = 'sync_gateway/bychannel';
     properties['channels'] = rules.channels.join(',');
@@ -62,6 +75,7 @@ export function parseSubChanges(request: IncomingRequest): FeedTerms | RemoteErr
     activeOnly: properties.boolean('activeOnly'),
     documentIDs: documentIDsOf(request),
     sendReplacementRevs: properties.boolean('sendReplacementRevs'),
+    takesBatches: properties.boolean(TAKES_BATCHES),
   };
 }
 

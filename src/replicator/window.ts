@@ -4,7 +4,8 @@ import { deferred, type Deferred } from '../base/index.js';
 export class Window {
   readonly #maxCount: number;
   readonly #maxBytes: number;
-  readonly #waiting: { readonly bytes: number; readonly turn: Deferred<void> }[] = [];
+  readonly #waiting: { readonly bytes: number; readonly count: number; readonly turn: Deferred<void> }[] = [];
+  #waitingCount = 0;
   #count = 0;
   #bytes = 0;
   #left: Deferred<void> | undefined;
@@ -16,32 +17,35 @@ export class Window {
 
   /** How many are under way or wait. */
   get size(): number {
-    return this.#count + this.#waiting.length;
+    return this.#count + this.#waitingCount;
   }
 
   get isFull(): boolean {
-    return !this.#hasRoom(0);
+    return !this.#hasRoom(0, 1);
   }
 
-  /** Takes a place, waiting in turn. One larger than the whole window gets it when it is alone. */
-  enter(bytes = 0): Promise<void> {
-    if (this.#waiting.length === 0 && this.#hasRoom(bytes)) {
-      this.#count++;
+  /** Takes `count` places at once, waiting in turn. One larger than the whole window gets them when it is alone. */
+  enter(bytes = 0, count = 1): Promise<void> {
+    if (this.#waiting.length === 0 && this.#hasRoom(bytes, count)) {
+      this.#count += count;
       this.#bytes += bytes;
       return Promise.resolve();
     }
     const turn = deferred();
-    this.#waiting.push({ bytes, turn });
+    this.#waiting.push({ bytes, count, turn });
+    this.#waitingCount += count;
     return turn.promise;
   }
 
-  /** Gives a place back. */
-  leave(bytes = 0): void {
-    this.#count--;
+  /** Gives places back. */
+  leave(bytes = 0, count = 1): void {
+    this.#count -= count;
     this.#bytes -= bytes;
-    for (let next = this.#waiting[0]; next !== undefined && this.#hasRoom(next.bytes); next = this.#waiting[0]) {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (!this.#hasRoom(next.bytes, next.count)) break;
       this.#waiting.shift();
-      this.#count++;
+      this.#waitingCount -= next.count;
+      this.#count += next.count;
       this.#bytes += next.bytes;
       next.turn.resolve();
     }
@@ -62,7 +66,7 @@ export class Window {
     }
   }
 
-  #hasRoom(bytes: number): boolean {
-    return this.#count === 0 || (this.#count < this.#maxCount && this.#bytes + bytes <= this.#maxBytes);
+  #hasRoom(bytes: number, count: number): boolean {
+    return this.#count === 0 || (this.#count + count <= this.#maxCount && this.#bytes + bytes <= this.#maxBytes);
   }
 }

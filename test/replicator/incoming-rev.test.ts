@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { utf8 } from '../../src/base/index.js';
 import { MessageProperties, type IncomingRequest } from '../../src/blip/index.js';
-import { deltaSource, readBody, readHeader, readText, sequenceOf } from '../../src/replicator/incoming-rev.js';
+import { readBody, readHeader, readText, sentRevision, sequenceOf } from '../../src/replicator/incoming-rev.js';
 
 const DIGEST = 'sha1-qcgXXMNSbE//Bs9x/PluyaWbs2Y=';
 const live = { deleted: false };
@@ -40,27 +40,32 @@ describe('an incoming rev message', () => {
   });
 
   it('is a delta where it names the revision it is one to', () => {
-    assert.equal(deltaSource(incoming({ deltaSrc: '1-aa' })), '1-aa');
-    assert.equal(deltaSource(incoming({ deltaSrc: '' })), undefined);
-    assert.equal(deltaSource(incoming({})), undefined);
+    assert.equal(sentRevision(incoming({ deltaSrc: '1-aa' })).deltaSrc, '1-aa');
+    assert.equal(sentRevision(incoming({ deltaSrc: '' })).deltaSrc, undefined);
+    assert.equal(sentRevision(incoming({})).deltaSrc, undefined);
   });
 
   it('has a header that is checked strictly', () => {
-    const read = readHeader(incoming({ id: 'd', rev: '02-bb', history: '1-aa', deleted: '1' }), () => false);
+    const read = readHeader(
+      sentRevision(incoming({ id: 'd', rev: '02-bb', history: '1-aa', deleted: '1' })),
+      () => false,
+    );
     assert.deepEqual(read, { id: 'd', revisionID: '2-bb', history: ['1-aa'], deleted: true });
     for (const [properties, code] of [
       [{ id: '_d', rev: '1-aa' }, 'DOCUMENT_ID_INVALID'],
       [{ id: 'd', rev: '1-xx' }, 'REVISION_ID_INVALID'],
       [{ id: 'd', rev: '4-aa', history: '2-bb' }, 'REVISION_HISTORY_INVALID'],
     ] as const) {
-      assert.throws(() => readHeader(incoming(properties), () => false), { code });
+      assert.throws(() => readHeader(sentRevision(incoming(properties)), () => false), { code });
     }
   });
 
   it('is refused where it is too large to be edited here, and to be passed on, or no text', () => {
     const body = `{"a":"${'x'.repeat(21 * 1024 * 1024)}"}`;
-    assert.throws(() => readText(incoming({}, body), 'd'), { code: 'DOCUMENT_TOO_LARGE' });
-    assert.throws(() => readText(incoming({}, Uint8Array.of(0xff)), 'd'), { code: 'DOCUMENT_BODY_INVALID' });
+    assert.throws(() => readText(sentRevision(incoming({ id: 'd' }, body))), { code: 'DOCUMENT_TOO_LARGE' });
+    assert.throws(() => readText(sentRevision(incoming({ id: 'd' }, Uint8Array.of(0xff)))), {
+      code: 'DOCUMENT_BODY_INVALID',
+    });
   });
 });
 

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MessageProperties, type IncomingRequest } from '../../src/blip/index.js';
+import { MessageProperties } from '../../src/blip/index.js';
+import { sentRevision, type SentRevision } from '../../src/replicator/incoming-rev.js';
 import { RequestedRevisions } from '../../src/replicator/requested-revisions.js';
 
-function rev(properties: Record<string, string>): IncomingRequest {
-  return {
+function rev(properties: Record<string, string>): SentRevision {
+  return sentRevision({
     number: 1,
     properties: new MessageProperties(Object.entries(properties).flat()),
     body: new Uint8Array(),
     noReply: false,
     urgent: false,
-  };
+  });
 }
 
 function requested(...revisions: readonly (readonly [sequence: string, id: string, revisionID: string])[]) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { utf8 } from '../../src/base/index.js';
 import { MessageProperties, type IncomingRequest, type OutgoingMessage } from '../../src/blip/index.js';
-import { readBody, readHeader } from '../../src/replicator/incoming-rev.js';
+import { readBody, readHeader, sentRevision } from '../../src/replicator/incoming-rev.js';
 import { wholeBody } from '../../src/replicator/outgoing-delta.js';
 import { norevMessage, revMessage as message, type RevOptions } from '../../src/replicator/rev-message.js';
 import type { StoredDocument } from '../../src/storage/index.js';
@@ -113,14 +113,14 @@ describe('a rev message', () => {
     const history = properties['history']?.split(',') ?? [];
     assert.equal(history.length, 4);
     assert.equal(history.at(-1), parent);
-    const read = readHeader(incoming({ id: 'd', rev: revisionID(5), history: history.join(',') }), known);
+    const read = readHeader(sentRevision(incoming({ id: 'd', rev: revisionID(5), history: history.join(',') })), known);
     assert.deepEqual(read.history, history);
   });
 
   it('is read back as it was written', () => {
     const document = stored({ body: '{"a":[1.0,9007199254740993,-0.0]}', deleted: true });
     const { properties, body } = revMessage(document, options);
-    const read = readHeader(incoming(properties, body), known);
+    const read = readHeader(sentRevision(incoming(properties, body)), known);
     assert.deepEqual(read, {
       id: 'd',
       revisionID: document.revisionID,

@@ -471,7 +471,7 @@ describe('what a replication is about', LIMIT, () => {
       const { replicator } = link(a, reborn, {
         type: 'push',
         maxAttempts: 1,
-        around: (connection) => (ending === 'cut' ? faulty(connection, { random, cutAfter: 1_000 }) : connection),
+        around: (connection) => (ending === 'cut' ? faulty(connection, { random, cutAfter: 20 }) : connection),
       });
       replicator.start();
       if (ending === 'stopped') {

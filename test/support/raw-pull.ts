@@ -16,6 +16,8 @@ export interface RawPullOptions {
   readonly peer?: Peer;
   readonly rules?: Partial<CollectionRules>;
   readonly autoPurge?: boolean;
+  /** Announce that revisions are taken in batches. @default false */
+  readonly batches?: boolean;
   readonly continuous?: boolean;
   readonly push?: boolean;
   readonly clock?: Clock;
@@ -61,6 +63,7 @@ export async function pullFromRaw(
     continuous: options.continuous ?? false,
     autoPurge: options.autoPurge ?? true,
     remoteID: 'raw',
+    batches: options.batches ?? false,
     connectTimeoutMs: 10_000,
     silenceMs: 600_000,
     reset: false,

@@ -55,7 +55,7 @@ function ofRequest(request: ReplayRequest): unknown {
       return { changes: list().map(([seq, id, rev, deleted]) => [seq, id, rev, Number(deleted ?? 0)]), ...manner };
     case 'proposeChanges': {
       const proposals = list().map(([id, rev, parent]) => [id, rev, parent ?? '']);
-      return { proposals, ...without(properties), ...manner };
+      return { proposals, ...without(properties, ANNOUNCEMENT), ...manner };
     }
     case 'rev': {
       const { history = '', sequence, deleted, noconflicts, ...rest } = without(properties);
@@ -70,7 +70,7 @@ function ofRequest(request: ReplayRequest): unknown {
       };
     }
     case 'subChanges':
-      return { ...without(properties, 'sendReplacementRevs'), body: parse(body), ...manner };
+      return { ...without(properties, 'sendReplacementRevs', ANNOUNCEMENT), body: parse(body), ...manner };
     default:
       return { ...without(properties, 'client', 'rev'), ...manner };
   }
@@ -125,3 +125,6 @@ function isTrue(value: string | undefined): boolean {
 function parse(body: Buffer): unknown {
   return body.length === 0 ? undefined : JSON.parse(body.toString());
 }
+
+/** What ours says beyond the recorded peers, which ignore it as they do every property that they do not know. */
+const ANNOUNCEMENT = 'hawserRevs';
