@@ -1,4 +1,4 @@
-/** Minimum, median and maximum of several runs, and a table of them. */
+/** Several runs of a measurement, and what is said of them. */
 
 export interface Spread {
   readonly minimum: number;
@@ -7,24 +7,34 @@ export interface Spread {
 }
 
 export function spread(values: readonly number[]): Spread {
+  return { minimum: Math.min(...values), median: median(values), maximum: Math.max(...values) };
+}
+
+/** Of an even number of values the lower one of the two in the middle: a figure that was measured. */
+export function median(values: readonly number[]): number {
+  return percentile(values, 50);
+}
+
+/** The smallest value that so many per cent of all do not exceed. */
+export function percentile(values: readonly number[], percent: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const at = (index: number): number => sorted[index] ?? Number.NaN;
-  return { minimum: at(0), median: at(Math.floor((sorted.length - 1) / 2)), maximum: at(sorted.length - 1) };
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? Number.NaN;
 }
 
-/** @param rows a title and, for each column, the values of all runs */
-export function printTable(
-  columns: readonly string[],
-  rows: readonly { title: string; values: readonly number[][] }[],
-): void {
-  const cells = rows.map(({ title, values }) => [title, ...values.map((runs) => format(spread(runs)))]);
-  const table = [['', ...columns], ...cells];
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  for (const row of table) console.log(row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
+export async function repeated<T>(runs: number, measure: (run: number) => Promise<T>): Promise<T[]> {
+  const measured: T[] = [];
+  for (let run = 0; run < runs; run++) measured.push(await measure(run));
+  return measured;
 }
 
-function format({ minimum, median, maximum }: Spread): string {
-  const digits = median < 100 ? 1 : 0;
-  const text = (value: number): string => value.toFixed(digits);
-  return minimum === maximum ? text(median) : `${text(median)} (${text(minimum)}–${text(maximum)})`;
+/**
+ * Measures everything once a round, so that what slows the machine down for a while slows all of it down.
+ * @returns the runs of each measurement, in its order
+ */
+export async function interleaved<T>(rounds: number, measurements: readonly (() => Promise<T>)[]): Promise<T[][]> {
+  const measured: T[][] = measurements.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, measure] of measurements.entries()) measured[index]?.push(await measure());
+  }
+  return measured;
 }

@@ -1,117 +1,100 @@
-/** `npm run bench -- links`: serial lines, a bus and a broker, with the figure to reach beside each. */
+/** `links`: serial lines, a bus and a broker. */
 import { serialLineProblem } from 'hawser/testing';
 import { mosquittoProblem } from '../test/support/mosquitto.js';
-import { spread } from './figures.js';
-import { pushThrough, savesThroughBroker } from './mqtt-links.js';
+import { interleaved, median, repeated } from './figures.js';
+import { pushThrough, savesThroughBroker, type Push } from './mqtt-links.js';
+import { atLeast, atMost, type Report, type Row } from './report.js';
 import { pushOverLine, readingsOverBus, updateOverLine, type LinePush } from './serial-links.js';
+import type { Settings } from './settings.js';
 
 const BAUD_RATE = 115_200;
-const DOCUMENTS = 1_000;
-export async function benchLinks(runs: number): Promise<void> {
-  const results: Record<string, unknown> = {};
-  const say = (figure: string, value: string, goal: string): void =>
-    console.log(`${figure.padEnd(62)}${value.padStart(34)}   ${goal}`);
+const LINE_DOCUMENTS = 1_000;
+const BROKER_DOCUMENTS = 10_000;
 
+export async function benchLinks(report: Report, { runs, plain }: Settings): Promise<void> {
   const serialProblem = serialLineProblem();
-  if (serialProblem !== undefined) console.log(`Without serial lines: ${serialProblem}.`);
-  else await benchSerial(runs, results, say);
+  if (serialProblem !== undefined) report.say(`Without serial lines: ${serialProblem}.`);
+  else await benchSerial(report, runs, plain);
 
   const mqttProblem = mosquittoProblem();
-  if (mqttProblem !== undefined) console.log(`Without MQTT: ${mqttProblem}.`);
-  else await benchMqtt(runs, results, say);
-  console.log(JSON.stringify(results));
+  if (mqttProblem !== undefined) report.say(`Without MQTT: ${mqttProblem}.`);
+  else await benchMqtt(report, runs, plain);
 }
 
-type Say = (figure: string, value: string, goal: string) => void;
+const PAYLOAD = 'payload, % of the line';
+const OF_CLEAN = '% of the clean rate';
 
-async function benchSerial(runs: number, results: Record<string, unknown>, say: Say): Promise<void> {
-  const push = async (bitErrorRate: number): Promise<LinePush[]> => {
-    const pushes: LinePush[] = [];
-    for (let run = 0; run < runs; run++) pushes.push(await pushOverLine(BAUD_RATE, DOCUMENTS, bitErrorRate, run + 1));
-    results[`serial ${BAUD_RATE}, bit error rate ${bitErrorRate}`] = pushes;
-    return pushes;
-  };
+async function benchSerial(report: Report, runs: number, plain: boolean): Promise<void> {
+  const push = (bitErrorRate: number): Promise<LinePush[]> =>
+    repeated(runs, (run) => pushOverLine({ baudRate: BAUD_RATE, bitErrorRate, seed: run + 1 }, LINE_DOCUMENTS, plain));
   const clean = await push(0);
-  say(
-    'serial 115,200 baud, clean: payload of the line',
-    percent(clean.map(({ payloadShare }) => payloadShare)),
-    '≥ 85 %',
-  );
-  say(
-    `  the same: ${DOCUMENTS} documents of 200 B`,
-    text(
-      clean.map(({ seconds }) => seconds),
-      's',
-      2,
-    ),
-    '',
-  );
-  say(
-    '  the same by hand over PPP, the best that TCP can do',
-    `${pppSeconds(clean[0]?.documentBytes ?? 0).toFixed(2)} s`,
-    '',
-  );
-  say(
-    '  the same: bytes on the line, both ways, a document',
-    text(
-      clean.map(({ bytesPerDocument }) => bytesPerDocument),
-      'B',
-    ),
-    '',
-  );
-  const cleanSeconds = spread(clean.map(({ seconds }) => seconds)).median;
-  for (const [rate, goal] of [
-    [1e-5, '≥ 80 % of clean'],
-    [1e-4, '≥ 50 % of clean'],
+  const cleanSeconds = median(clean.map(({ seconds }) => seconds));
+  const rowOf = (title: string, pushes: readonly LinePush[]) => ({
+    title,
+    runs: pushes.map(({ seconds, payloadShare, bytesPerDocument, retransmissions }) => ({
+      s: seconds,
+      [PAYLOAD]: payloadShare * 100,
+      [OF_CLEAN]: (cleanSeconds / seconds) * 100,
+      'bytes/doc, both ways': bytesPerDocument,
+      'packets repeated': retransmissions,
+    })),
+  });
+  const byHand = pppSeconds(clean[0]?.documentBytes ?? 0);
+  const rows: Row[] = [
+    { ...rowOf('clean', clean), toReach: { [PAYLOAD]: atLeast(85) } },
+    { title: 'clean, by hand over TCP and PPP', runs: [{ s: byHand }] },
+  ];
+  for (const [rate, share] of [
+    [1e-5, 80],
+    [1e-4, 50],
   ] as const) {
-    const noisy = await push(rate);
-    const share = noisy.map(({ seconds }) => cleanSeconds / seconds);
-    const again = spread(noisy.map(({ retransmissions }) => retransmissions)).median;
-    say(`serial 115,200 baud, bit error rate ${rate.toExponential(0)}, ${again} repeated`, percent(share), goal);
+    const title = `bit error rate ${rate.toExponential(0)}`;
+    rows.push({ ...rowOf(title, await push(rate)), toReach: { [OF_CLEAN]: atLeast(share) } });
   }
-  const updates = await updateOverLine(9_600, 10);
-  results['serial 9600, one field of 2 KB'] = updates;
-  say('serial 9,600 baud: one changed field of a 2 KB document', text(updates, 'ms'), '≤ 400 ms');
-  const readings = await readingsOverBus(BAUD_RATE, 8, 10);
-  results['bus 115200, 8 nodes'] = readings;
-  say('RS-485, 8 nodes: the last of all readings at the gateway', text(readings, 'ms'), '≤ 1,000 ms');
+  report.table(
+    `serial, ${BAUD_RATE.toLocaleString('en')} baud: push of ${LINE_DOCUMENTS.toLocaleString('en')} × 200 B`,
+    rows,
+  );
+
+  const updates = await updateOverLine(9_600, 10, plain);
+  const readings = await readingsOverBus(BAUD_RATE, 8, 10, plain);
+  report.table('until the other peer sees it, 10 times', [
+    milliseconds('one field of 2 KB, 9,600 baud', updates, 400),
+    milliseconds('8 nodes at once, RS-485, the last', readings, 1_000),
+  ]);
 }
 
-async function benchMqtt(runs: number, results: Record<string, unknown>, say: Say): Promise<void> {
-  const through = { mqtt: [], websocket: [] } as Record<
-    'mqtt' | 'websocket',
-    Awaited<ReturnType<typeof pushThrough>>[]
-  >;
-  for (let run = 0; run < runs; run++) {
-    for (const medium of ['mqtt', 'websocket'] as const) through[medium].push(await pushThrough(medium, 10_000));
-  }
-  results['push 10000'] = through;
-  const perSecond = (medium: 'mqtt' | 'websocket') => through[medium].map((one) => one.documentsPerSecond);
-  const bytes = (medium: 'mqtt' | 'websocket') => through[medium].map((one) => one.bytesPerDocument);
-  say('MQTT through Mosquitto: 10,000 documents', text(perSecond('mqtt'), '/s'), '≥ 5,000/s');
-  say('  the same over WebSocket', text(perSecond('websocket'), '/s'), '');
-  const ratio = spread(bytes('mqtt')).median / spread(bytes('websocket')).median;
-  say('  bytes a document, beside WebSocket', `${text(bytes('mqtt'), 'B')}, × ${ratio.toFixed(2)}`, '≤ × 1.5');
-  const latencies = await savesThroughBroker(200);
-  results['mqtt, one save'] = latencies;
-  say('MQTT through Mosquitto: one save after the other', text(latencies, 'ms', 1), 'median ≤ 10 ms');
+async function benchMqtt(report: Report, runs: number, plain: boolean): Promise<void> {
+  const [mqtt = [], webSocket = []] = await interleaved(runs, [
+    () => pushThrough('mqtt', BROKER_DOCUMENTS, plain),
+    () => pushThrough('websocket', BROKER_DOCUMENTS, plain),
+  ]);
+  const [rate, timesBytes] = ['documents/s', '× bytes of WebSocket'];
+  const figures = ({ documentsPerSecond, bytesPerDocument }: Push) => ({
+    [rate]: documentsPerSecond,
+    'bytes/doc': bytesPerDocument,
+  });
+  const besideWebSocket = (push: Push, run: number) => ({
+    ...figures(push),
+    [timesBytes]: push.bytesPerDocument / (webSocket[run]?.bytesPerDocument ?? Number.NaN),
+  });
+  report.table(`push of ${BROKER_DOCUMENTS.toLocaleString('en')} × 200 B`, [
+    {
+      title: 'MQTT through Mosquitto',
+      runs: mqtt.map(besideWebSocket),
+      toReach: { [rate]: atLeast(5_000), [timesBytes]: atMost(1.5) },
+    },
+    { title: 'WebSocket', runs: webSocket.map(figures) },
+  ]);
+  const saves = await savesThroughBroker(200, plain);
+  report.table('until the other peer sees it, 200 times', [milliseconds('one save, through Mosquitto', saves, 10)]);
+}
+
+function milliseconds(title: string, values: readonly number[], goal: number): Row {
+  return { title, runs: values.map((ms) => ({ ms })), toReach: { ms: atMost(goal) } };
 }
 
 /** PPP adds 8 bytes to a packet, TCP and IP 40 to the 1,460 that it holds; nothing is compressed, nothing waits. */
 function pppSeconds(payload: number): number {
   return (payload * (1_460 + 48)) / 1_460 / (BAUD_RATE / 10);
-}
-
-function percent(shares: readonly number[]): string {
-  return text(
-    shares.map((share) => share * 100),
-    '%',
-  );
-}
-
-/** Median, and from minimum to maximum. */
-function text(values: readonly number[], unit: string, digits = 0): string {
-  const { minimum, median, maximum } = spread(values);
-  const one = (value: number): string => value.toFixed(digits);
-  return `${one(median)} ${unit} (${one(minimum)}–${one(maximum)})`;
 }

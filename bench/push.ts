@@ -1,88 +1,86 @@
 /**
- * One-shot replication between two processes over wss on loopback, durable on both sides: how fast, how many bytes, how
- * much processor time and memory. Each run begins with empty folders and new processes.
+ * `push`, `pull` and `pushpull`: one-shot replication between two processes, beside the lower bound, which is measured in the
+ * same rounds: how fast the machine is just now cancels out in what is said of the two together.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { printTable } from './figures.js';
-import { Peer, type Usage } from './peer.js';
-import { CountingRelay } from './relay.js';
+import { interleaved } from './figures.js';
+import { pushByHand } from './lower-bound.js';
+import { replicateOnce, replicationFigures, type Direction, type Replication } from './replication.js';
+import { atLeast, atMost, type Figures, type Goal, type Report } from './report.js';
+import type { Benchmark, Settings } from './settings.js';
+import { onStage } from './stage.js';
 
-export type Direction = 'push' | 'pull';
-
-interface Run {
-  readonly documentsPerSecond: number;
-  readonly cpuMicrosecondsPerDocument: number;
-  readonly bytesPerDocument: number;
-  readonly activeRssMiB: number;
-  readonly passiveRssMiB: number;
+export function benchReplication(direction: Direction): Benchmark {
+  return async (report, settings) => {
+    const variants = await variantsOf(report, settings);
+    const { documents = [10_000, 50_000], runs } = settings;
+    const rows = [];
+    for (const count of documents) {
+      const [bounds = [], ...measured] = await interleaved(runs, [
+        () => pushByHand(count),
+        ...variants.map(
+          ({ plain }) =>
+            () =>
+              replicateOnce(direction, count, plain),
+        ),
+      ]);
+      const number = count.toLocaleString('en');
+      for (const [index, { title, maxBytes }] of variants.entries()) {
+        const replications = measured[index] ?? [];
+        rows.push({
+          title: `${direction} ${number}${title}`,
+          runs: replications.map((replication, run) => besideBound(replication, bounds[run] as Replication)),
+          toReach: goals(maxBytes),
+        });
+      }
+      rows.push({ title: `lower bound ${number}`, runs: bounds.map(replicationFigures) });
+    }
+    report.table(`${direction}, one-shot, wss`, rows);
+  };
 }
 
-export async function benchReplication(direction: Direction, counts: readonly number[], runs: number): Promise<void> {
-  const rows = [];
-  const results: Record<string, Run[]> = {};
-  for (const count of counts) {
-    const measured: Run[] = [];
-    for (let run = 0; run < runs; run++) measured.push(await measure(direction, count));
-    results[`${direction} ${count}`] = measured;
-    rows.push({
-      title: `${direction} ${count}`,
-      values: COLUMNS.map(([, field]) => measured.map((one) => one[field])),
-    });
-  }
-  printTable(
-    COLUMNS.map(([title]) => title),
-    rows,
-  );
-  console.log(JSON.stringify(results));
+interface Variant {
+  readonly title: string;
+  readonly plain: boolean;
+  /** To reach, for a document on the wire. */
+  readonly maxBytes: number;
 }
 
-const COLUMNS: readonly (readonly [string, keyof Run])[] = [
-  ['documents/s', 'documentsPerSecond'],
-  ['CPU µs/doc, both', 'cpuMicrosecondsPerDocument'],
-  ['bytes/doc on the wire', 'bytesPerDocument'],
-  ['peak RSS MiB, active', 'activeRssMiB'],
-  ['peak RSS MiB, listener', 'passiveRssMiB'],
-];
+const BETWEEN_HAWSER_PEERS: Variant = { title: '', plain: false, maxBytes: 55 };
+const TO_STRANGERS: Variant = { title: ', to strangers', plain: true, maxBytes: 110 };
 
-async function measure(direction: Direction, count: number): Promise<Run> {
-  const folder = await mkdtemp(join(tmpdir(), 'hawser-bench-'));
-  // The documents are made by a process that does not take part, so that its memory is not counted.
-  const maker = new Peer();
-  const active = new Peer();
-  const passive = new Peer();
-  let relay: CountingRelay | undefined;
-  try {
-    const source = direction === 'push' ? 'active' : 'passive';
-    await maker.do('open', { path: join(folder, source) });
-    await maker.do('fill', { count });
-    await maker.do('close');
-    await active.do('open', { path: join(folder, 'active') });
-    await passive.do('open', { path: join(folder, 'passive') });
-    const { port, name } = await passive.do<{ port: number; name: string }>('listen');
-    relay = await CountingRelay.to(port);
-    const before = await passive.do<Usage>('usage');
-    const url = `wss://127.0.0.1:${relay.port}/${name}`;
-    const client = await active.do<{ milliseconds: number; cpuMicroseconds: number }>('replicate', {
-      url,
-      type: direction,
-    });
-    const after = await passive.do<Usage>('usage');
-    const receiver = direction === 'push' ? passive : active;
-    const { count: received } = await receiver.do<{ count: number }>('count');
-    if (received !== count) throw new Error(`${received} of ${count} documents arrived`);
-    const { peakRssMiB } = await active.do<Usage>('usage');
-    return {
-      documentsPerSecond: count / (client.milliseconds / 1000),
-      cpuMicrosecondsPerDocument: (client.cpuMicroseconds + after.cpuMicroseconds - before.cpuMicroseconds) / count,
-      bytesPerDocument: relay.bytes / count,
-      activeRssMiB: peakRssMiB,
-      passiveRssMiB: after.peakRssMiB,
-    };
-  } finally {
-    relay?.close();
-    await Promise.all([maker.end(), active.end(), passive.end()]);
-    await rm(folder, { recursive: true, force: true });
-  }
+async function variantsOf(report: Report, { plain }: Settings): Promise<readonly Variant[]> {
+  if (plain) return [TO_STRANGERS];
+  if (await acceptsPlain()) return [BETWEEN_HAWSER_PEERS, TO_STRANGERS];
+  report.say('This hawser has no extension of its own that could be switched off: there are no rows "to strangers".');
+  return [BETWEEN_HAWSER_PEERS];
+}
+
+/** Whether this hawser knows the option that makes it speak as to a stranger. */
+export function acceptsPlain(): Promise<boolean> {
+  return onStage(async (stage) => {
+    const peer = stage.peer();
+    await peer.do('open', { path: stage.folder('asked') });
+    return (await peer.do<{ accepts: boolean }>('acceptsPlain')).accepts;
+  });
+}
+
+const TIMES_BOUND_RATE = '× bound, docs/s';
+const TIMES_BOUND_CPU = '× bound, CPU';
+
+function besideBound(replication: Replication, bound: Replication): Figures {
+  return {
+    ...replicationFigures(replication),
+    [TIMES_BOUND_RATE]: replication.documentsPerSecond / bound.documentsPerSecond,
+    [TIMES_BOUND_CPU]: replication.cpuMicrosecondsPerDocument / bound.cpuMicrosecondsPerDocument,
+  };
+}
+
+function goals(maxBytes: number): Readonly<Record<string, Goal>> {
+  return {
+    'documents/s': atLeast(25_000),
+    'CPU µs/doc, both': atMost(60),
+    'bytes/doc': atMost(maxBytes),
+    [TIMES_BOUND_RATE]: atLeast(0.35),
+    [TIMES_BOUND_CPU]: atMost(2.6),
+  };
 }

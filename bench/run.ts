@@ -1,33 +1,72 @@
-/** `npm run bench -- push [--documents 10000,100000] [--runs 3]`: runs benchmarks by name and prints tables and JSON. */
+/** `npm run bench -- NAME…`: runs benchmarks by name, and prints tables and a line of JSON for each. */
 import { parseArgs } from 'node:util';
+import { benchBlob } from './blob.js';
+import { readCommandLine, wholeNumber } from './command-line.js';
+import { benchFanIn } from './fan-in.js';
+import { benchIdle } from './idle.js';
 import { benchLinks } from './links.js';
-import { benchReplication, type Direction } from './push.js';
+import { benchLowerBound } from './lower-bound.js';
+import { benchMemory } from './memory.js';
+import { benchReplication } from './push.js';
+import { benchRead } from './read.js';
+import { Report } from './report.js';
+import { benchResume } from './resume.js';
+import type { Benchmark, Settings } from './settings.js';
+import { untilInterrupted } from './stage.js';
+import { benchStartup } from './startup.js';
+import { benchUpdate } from './update.js';
+import { benchWrite } from './write.js';
 
-const USAGE = 'Usage: npm run bench -- push|pull|links [--documents 10000,100000] [--runs 3]';
+const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
+  ['push', benchReplication('push')],
+  ['pull', benchReplication('pull')],
+  ['pushpull', benchReplication('pushpull')],
+  ['lower-bound', benchLowerBound],
+  ['fan-in', benchFanIn],
+  ['update', benchUpdate],
+  ['write', benchWrite],
+  ['read', benchRead],
+  ['blob', benchBlob],
+  ['links', benchLinks],
+  ['startup', benchStartup],
+  ['memory', benchMemory],
+  ['resume', benchResume],
+  ['idle', benchIdle],
+]);
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    documents: { type: 'string', default: '10000,100000' },
-    runs: { type: 'string', default: '3' },
-  },
+const USAGE = `Usage: npm run bench -- [NAME…] [--documents 10000,50000] [--runs 3] [--plain] [--million] [--seconds 60]
+Names, all of them if none is given: ${[...BENCHMARKS.keys()].join(', ')}`;
+
+const { names, settings } = readCommandLine(USAGE, () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      documents: { type: 'string' },
+      runs: { type: 'string', default: '3' },
+      plain: { type: 'boolean', default: false },
+      million: { type: 'boolean', default: false },
+      seconds: { type: 'string', default: '60' },
+    },
+  });
+  const unknown = positionals.find((name) => !BENCHMARKS.has(name));
+  if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"`);
+  const documents = values.documents?.split(',').map((text) => wholeNumber('--documents', text));
+  const settings: Settings = {
+    runs: wholeNumber('--runs', values.runs),
+    ...(documents !== undefined && { documents }),
+    plain: values.plain,
+    million: values.million,
+    seconds: wholeNumber('--seconds', values.seconds),
+  };
+  return { names: positionals.length === 0 ? [...BENCHMARKS.keys()] : positionals, settings };
 });
-const counts = values.documents.split(',').map(Number);
-const runs = Number(values.runs);
-const names = positionals.length === 0 ? ['push', 'pull', 'links'] : positionals;
-const isValid =
-  [...counts, runs].every((value) => Number.isInteger(value) && value > 0) &&
-  names.every((name) => name === 'links' || isDirection(name));
-if (!isValid) {
-  console.error(USAGE);
-  process.exit(2);
-}
-console.log(`Node ${process.version}, ${process.arch}, ${runs} runs each: median (minimum–maximum)`);
-for (const name of names) {
-  if (isDirection(name)) await benchReplication(name, counts, runs);
-  else await benchLinks(runs);
-}
 
-function isDirection(name: string): name is Direction {
-  return name === 'push' || name === 'pull';
-}
+const { version, arch } = process;
+console.log(`Node ${version}, ${arch}. Medians of ${settings.runs} runs, below them minimum–maximum; ✘: not reached.`);
+await untilInterrupted(async () => {
+  for (const name of names) {
+    const report = new Report(name, settings.runs);
+    await BENCHMARKS.get(name)?.(report, settings);
+    report.end();
+  }
+});
