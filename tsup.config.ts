@@ -25,4 +25,9 @@ export default defineConfig({
   removeNodeProtocol: false,
   dts: true,
   clean: true,
+  // A third of the text is white space and comments, which every start would read and scan. Names and lines stay, for stack traces.
+  esbuildOptions(options) {
+    options.minifyWhitespace = true;
+    options.lineLimit = 160;
+  },
 });

@@ -1,3 +1,4 @@
+export * from './builtins.js';
 export * from './bytes.js';
 export * from './clock.js';
 export * from './deferred.js';

@@ -2,7 +2,7 @@
  * CRC-32 (IEEE 802.3, as in zlib and PNG), continued from a previous value: specification 2.6. Node's own where it has
  * one (20.15 and later), else a table that takes eight bytes a step. No state: the running value belongs to the caller.
  */
-import zlib from 'node:zlib';
+import { builtins } from '../base/index.js';
 
 /** The checksum of everything that `previous` covers (0 for nothing) followed by `bytes`, as an unsigned 32-bit number. */
 export type Crc32 = (bytes: Uint8Array, previous: number) => number;
@@ -33,8 +33,14 @@ export const tableCrc32: Crc32 = (bytes, previous) => {
 };
 
 /** The faster of the two that this Node has. */
-export const crc32: Crc32 =
-  typeof zlib.crc32 === 'function' ? (bytes, previous) => zlib.crc32(bytes, previous) : tableCrc32;
+export const crc32: Crc32 = (bytes, previous) => (fastest ??= choose())(bytes, previous);
+
+let fastest: Crc32 | undefined;
+
+function choose(): Crc32 {
+  const { crc32: native } = builtins.zlib();
+  return typeof native === 'function' ? native : tableCrc32;
+}
 
 let sharedTable: Int32Array | undefined;
 

@@ -3,9 +3,9 @@
  * (specification 2.7). Two ways with the same results: a native context, and a public function of Node that is given the
  * last 32 KiB as dictionary. Invariant: no more than the limit (and one scratch buffer) is ever allocated for a frame.
  */
-import zlib from 'node:zlib';
+import { builtins } from '../base/index.js';
 import { HawserError } from '../errors.js';
-import { NativeZlib, nativeZlibWorks, TRAILER } from './native-zlib.js';
+import { NativeZlib, nativeZlibWorks, TRAILER, Z_SYNC_FLUSH } from './native-zlib.js';
 
 export interface Inflater {
   /**
@@ -78,8 +78,8 @@ export class DictionaryInflater implements Inflater {
     const input = endsWithTrailer(body) ? body : Buffer.concat([body, TRAILER]);
     let result: unknown;
     try {
-      result = zlib.inflateRawSync(input, {
-        finishFlush: zlib.constants.Z_SYNC_FLUSH,
+      result = builtins.zlib().inflateRawSync(input, {
+        finishFlush: Z_SYNC_FLUSH,
         maxOutputLength: this.#maxSize,
         info: true,
         ...(this.#window.length > 0 ? { dictionary: this.#window } : {}),

@@ -5,7 +5,8 @@
  *
  * Invariant: nothing here is used unless {@link nativeZlibWorks} has seen it work in this process.
  */
-import zlib from 'node:zlib';
+import type zlib from 'node:zlib';
+import { builtins } from '../base/index.js';
 
 /** A context that keeps its window from call to call. `close` it: its memory is not on JavaScript's heap. */
 export class NativeZlib {
@@ -22,12 +23,12 @@ export class NativeZlib {
   static deflater(level: number, windowBits: number): NativeZlib {
     // memLevel falls with the window, so that both halves of the context shrink together: 8, Node's default, at 15 bits.
     return new NativeZlib(
-      zlib.createDeflateRaw({ level, windowBits, memLevel: windowBits - 7, chunkSize: UNUSED_CHUNK }),
+      builtins.zlib().createDeflateRaw({ level, windowBits, memLevel: windowBits - 7, chunkSize: UNUSED_CHUNK }),
     );
   }
 
   static inflater(): NativeZlib {
-    return new NativeZlib(zlib.createInflateRaw({ windowBits: 15, chunkSize: UNUSED_CHUNK }));
+    return new NativeZlib(builtins.zlib().createInflateRaw({ windowBits: 15, chunkSize: UNUSED_CHUNK }));
   }
 
   private constructor(stream: zlib.DeflateRaw | zlib.InflateRaw) {
@@ -57,7 +58,7 @@ export class NativeZlib {
     if (!this.#open || given < 0 || inputStart < 0 || inputEnd > input.length || room <= 0 || outputStart < 0) {
       throw new RangeError('zlib: closed, or a range outside of its buffer');
     }
-    this.#handle.writeSync(zlib.constants.Z_SYNC_FLUSH, input, inputStart, given, output, outputStart, room);
+    this.#handle.writeSync(Z_SYNC_FLUSH, input, inputStart, given, output, outputStart, room);
     if (this.#failure !== undefined) return this.#failure;
     this.produced = room - (this.#state[0] ?? 0);
     this.consumed = given - (this.#state[1] ?? 0);
@@ -130,6 +131,9 @@ function isHandle(value: unknown): value is Handle {
     ['writeSync', 'close'].every((name) => typeof Reflect.get(value, name) === 'function')
   );
 }
+
+/** As `zlib.constants` has it. */
+export const Z_SYNC_FLUSH = 2;
 
 /** Size of the buffer that the public stream would use and we do not: the smallest that Node allows. */
 const UNUSED_CHUNK = 64;

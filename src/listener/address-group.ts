@@ -1,5 +1,5 @@
 /** Which addresses count as one: whoever has a line of IPv6 has 2^64 of them at the least. */
-import { isIPv6 } from 'node:net';
+import { builtins } from '../base/index.js';
 
 /**
  * What stands for an address wherever peers are counted: of an IPv6 address the first 64 bits, any other as it is.
@@ -8,7 +8,7 @@ import { isIPv6 } from 'node:net';
 export function addressGroup(address: string | undefined): string | undefined {
   if (address === undefined || address === '') return undefined;
   const [bare = ''] = address.split('%', 1); // without the interface of a link-local one
-  if (!isIPv6(bare)) return address;
+  if (!builtins.net().isIPv6(bare)) return address;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1];
   if (mapped !== undefined) return mapped; // IPv4, on a socket that takes both
   const [head = '', tail] = bare.split('::') as [string, string?];

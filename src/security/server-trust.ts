@@ -5,7 +5,7 @@
  * the chain is taken on trust: a peer may send any certificate along with its own.
  */
 import type { X509Certificate } from 'node:crypto';
-import { checkServerIdentity } from 'node:tls';
+import { builtins } from '../base/index.js';
 import { HawserError, isHawserError } from '../errors.js';
 import { describeCertificate, isSignedBy, matchesFingerprint, matchesPin, oneLine } from './pinned-certificate.js';
 
@@ -140,7 +140,7 @@ function checkRoots(leaf: X509Certificate, { chainError, hostname }: ShownServer
       { hint: 'Pin the certificate of the server.' },
     );
   }
-  const mismatch = checkServerIdentity(hostname, leaf.toLegacyObject());
+  const mismatch = builtins.tls().checkServerIdentity(hostname, leaf.toLegacyObject());
   if (mismatch === undefined) return undefined;
   return new HawserError('TLS_CERTIFICATE_NAME_MISMATCH', `the certificate of the server is not for ${hostname}`, {
     cause: mismatch,

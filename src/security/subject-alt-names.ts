@@ -1,5 +1,5 @@
 /** Under which other names a certificate is good: the subject alternative names (RFC 5280 4.2.1.6), and what they may hold. */
-import { isIP, isIPv4 } from 'node:net';
+import { builtins } from '../base/index.js';
 import { oidBytes, type Asn1Value, type Asn1Writer } from './asn1-writer.js';
 import { attributeError } from './distinguished-name.js';
 
@@ -74,7 +74,7 @@ function isOid(text: string): boolean {
 }
 
 function addressBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
+  if (builtins.net().isIPv4(address)) return Buffer.from(address.split('.').map(Number));
   // The URL parser writes an embedded IPv4 address as hex groups and drops leading zeros.
   const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
   const groups = (text: string | undefined): number[] =>
@@ -103,7 +103,10 @@ const RULES: Readonly<Record<keyof AltNames, { readonly is: (text: string) => bo
   },
   hostnames: { is: isHostname, what: 'host name (addresses belong to ipAddresses)' },
   urls: { is: isUrl, what: 'absolute URL' },
-  ipAddresses: { is: (text) => isIP(text) !== 0 && !text.includes('%'), what: 'IP address without a zone' },
+  ipAddresses: {
+    is: (text) => builtins.net().isIP(text) !== 0 && !text.includes('%'),
+    what: 'IP address without a zone',
+  },
   registeredIDs: { is: isOid, what: 'object identifier' },
 };
 

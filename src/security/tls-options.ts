@@ -3,8 +3,8 @@
  * holds the socket, a WebSocket or the secure layer, passes these options to `node:tls` and reads the result here.
  */
 import { constants, type X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { ConnectionOptions, TLSSocket, TlsOptions } from 'node:tls';
+import { builtins } from '../base/index.js';
 import type { ListenerAuthenticator } from './listener-authenticators.js';
 import type { TLSIdentity } from './tls-identity.js';
 
@@ -40,7 +40,7 @@ export function clientTlsOptions(hostname: string | undefined, identity: TLSIden
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     // A name for the server to choose its certificate by; RFC 6066 allows none for an address.
-    ...(hostname === undefined || isIP(hostname) !== 0 ? {} : { servername: hostname }),
+    ...(hostname === undefined || builtins.net().isIP(hostname) !== 0 ? {} : { servername: hostname }),
     ...(identity === undefined ? {} : { key: identity.privateKeyPem(), cert: identity.certificatePem() }),
   };
 }

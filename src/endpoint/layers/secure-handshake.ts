@@ -5,8 +5,8 @@
  * has been sent on it. A password can therefore never reach a stranger.
  */
 import type { X509Certificate } from 'node:crypto';
-import { connect, createServer, type TLSSocket } from 'node:tls';
-import type { Clock } from '../../base/index.js';
+import type { TLSSocket } from 'node:tls';
+import { builtins, type Clock } from '../../base/index.js';
 import {
   clientTlsOptions,
   judgeServer,
@@ -55,7 +55,7 @@ export function startTls(
     };
     if (options.role === 'client') {
       // There are no host names on such media: who is trusted is known by the certificate.
-      const socket = connect({ socket: stream, ...clientTlsOptions(undefined, options.identity) });
+      const socket = builtins.tls().connect({ socket: stream, ...clientTlsOptions(undefined, options.identity) });
       // For as long as it lives: an error that comes between two owners of the socket must not end the process.
       socket.on('error', reject);
       socket.once('secureConnect', () => secured(socket));
@@ -63,7 +63,7 @@ export function startTls(
       // A server that never listens: the only way to a TLS socket that has checked the chain of a client. One for each
       // connection, because it does not say which of several connections it has finished.
       const certificates = serverTlsOptions(options.identity, options.authenticator);
-      const server = createServer({ ...certificates, handshakeTimeout: NEVER_MS });
+      const server = builtins.tls().createServer({ ...certificates, handshakeTimeout: NEVER_MS });
       server.on('tlsClientError', (error) => reject(error));
       server.once('secureConnection', (socket: TLSSocket) => {
         socket.on('error', () => undefined);
