@@ -206,6 +206,8 @@ export class ActiveSession implements SessionObserver {
   #maybeFinish(): void {
     if (!this.#isSettled) return;
     const { continuous } = this.#options;
+    const isPutOff = this.#collections.some((collection) => collection.putOff !== undefined);
+    if (continuous && !isPutOff) return this.#saver.settled();
     if (!continuous && this.#collections.some((collection) => collection.isPushing)) return;
     void this.#saver
       .save()

@@ -1,6 +1,7 @@
 /**
- * When the checkpoints of a session are saved (specification 4.4): some seconds after something changed, and at once when
- * somebody asks. One save is under way at a time, and calls during it share the one after it, however long it takes.
+ * When the checkpoints of a session are saved (specification 4.4): some seconds after something changed, sooner when nothing
+ * was saved for as long, and at once when somebody asks. A link that carries a small update now and then would otherwise carry
+ * a checkpoint with each, and write it to both disks. One save is under way at a time, and calls during it share the one after it, however long it takes.
  */
 import { deferred, type Clock, type Timer } from '../base/index.js';
 import { CHECKPOINT_INTERVAL_MS } from './tuning.js';
@@ -19,6 +20,8 @@ export class CheckpointSaver {
   /** The save that has not begun yet. */
   #queued: Promise<void> | undefined;
   #timer: Timer | undefined;
+  /** When it was last saved, on the monotonic clock. */
+  #savedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   constructor(options: CheckpointSaverOptions) {
@@ -34,6 +37,12 @@ export class CheckpointSaver {
     });
   }
 
+  /** Everything is done for now: saves at once, unless that was done a moment ago. */
+  settled(): void {
+    if (this.#options.clock.monotonic() - this.#savedAt >= CHECKPOINT_INTERVAL_MS) this.saveSoon();
+    else this.schedule();
+  }
+
   /** As {@link save}, for nobody who would hear of a failure. */
   saveSoon(): void {
     this.save().catch((error: unknown) => this.#options.onFailed(error));
@@ -44,6 +53,7 @@ export class CheckpointSaver {
     if (this.#queued !== undefined) return this.#queued;
     const next = this.#saving.then(() => {
       this.#queued = undefined;
+      this.#savedAt = this.#options.clock.monotonic();
       return this.#options.saveAll();
     });
     this.#queued = next;
