@@ -2,7 +2,7 @@
 import { deferred } from '../base/index.js';
 import type { ReplicationStore } from '../database/index.js';
 import type { StoredDocument } from '../storage/index.js';
-import { CHANGES_BATCH, MAX_BATCH_BYTES } from './tuning.js';
+import { FEED_PAGE, MAX_BATCH_BYTES } from './tuning.js';
 
 export class LocalFeed {
   readonly #store: ReplicationStore;
@@ -53,7 +53,7 @@ export class LocalFeed {
     this.#mayHaveMore = false; // before the read: a commit during it counts as news
     const page = await this.#store.feed({
       since: this.#since,
-      limit: CHANGES_BATCH,
+      limit: FEED_PAGE,
       maxBytes: MAX_BATCH_BYTES,
     });
     const last = page.at(-1);

@@ -9,6 +9,7 @@ import { isHawserError, type HawserError } from '../errors.js';
 import type { StoredDocument } from '../storage/index.js';
 import { parseChangesReply } from './change-entries.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
+import { ListWindow } from './list-window.js';
 import { LocalFeed } from './local-feed.js';
 import { OfferPolicy } from './offer-policy.js';
 import { ReceiverTerms, type RevTerms } from './receiver-terms.js';
@@ -18,7 +19,7 @@ import type { Offer, Packed } from './rev-sender.js';
 import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
-import { MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS, MAX_UNANSWERED_LISTS } from './tuning.js';
+import { CHANGES_BATCH, MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS } from './tuning.js';
 import { Window } from './window.js';
 
 export interface PassivePusherOptions extends SessionServices {
@@ -46,7 +47,7 @@ interface Request extends Offer {
 export class PassivePusher {
   readonly #options: PassivePusherOptions;
   readonly #feed: LocalFeed;
-  readonly #lists = new Window(MAX_UNANSWERED_LISTS);
+  readonly #lists = new ListWindow();
   readonly #revs = new Window(Number.POSITIVE_INFINITY);
   /** Those of them that were sent without having been announced. */
   readonly #unasked = new Window(Number.POSITIVE_INFINITY);
@@ -137,7 +138,8 @@ export class PassivePusher {
       }
     }
     await this.#unasked.idle();
-    await this.#announce(documents, asOf);
+    for (let first = 0; first < documents.length; first += CHANGES_BATCH)
+      await this.#announce(documents.slice(first, first + CHANGES_BATCH), asOf);
   }
 
   /** The peer's answer to an announcement says which bases of deltas it has. */
@@ -176,6 +178,7 @@ export class PassivePusher {
 
   async #handleReply(documents: readonly StoredDocument[], reply: IncomingResponse, asOf: number): Promise<void> {
     if (reply.error !== undefined) throw remoteErrorToHawser('changes', reply.error);
+    this.#lists.answered(this.#revs.size === 0);
     const terms = this.#terms.learn(reply.properties);
     const answers = parseChangesReply(reply.body, documents.length);
     const requests = documents.flatMap((document, index) => {

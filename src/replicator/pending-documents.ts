@@ -10,7 +10,7 @@ import { passes } from './document-filter.js';
 import { RemoteTrust } from './remote-trust.js';
 import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
-import { CHANGES_BATCH, MAX_BATCH_BYTES } from './tuning.js';
+import { FEED_PAGE, MAX_BATCH_BYTES } from './tuning.js';
 
 export interface PendingQuery {
   readonly store: ReplicationStore;
@@ -31,7 +31,7 @@ export async function pendingDocumentIDs(query: PendingQuery): Promise<Set<strin
   // What is done can only be pending again where a conflict came to it.
   for (const conflictedOnly of [true, false]) {
     for (let since = conflictedOnly ? 0 : done.firstMissing - 1; ;) {
-      const page = await store.feed({ since, limit: CHANGES_BATCH, maxBytes: MAX_BATCH_BYTES, conflictedOnly });
+      const page = await store.feed({ since, limit: FEED_PAGE, maxBytes: MAX_BATCH_BYTES, conflictedOnly });
       const answers = await Promise.all(page.map(isPending));
       page.forEach(({ id }, index) => void (answers[index] === true && ids.add(id)));
       const last = page.at(-1);

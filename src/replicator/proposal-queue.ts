@@ -3,25 +3,32 @@
  * something does not care whether it is new, or proposed again because of an answer or of a filter that took its time.
  */
 import { deferred, type Deferred } from '../base/index.js';
-import { CHANGES_BATCH, MAX_UNANSWERED_LISTS } from './tuning.js';
+import { ListWindow } from './list-window.js';
 import { Window } from './window.js';
 
 export class ProposalQueue<T> {
   readonly #propose: (list: readonly T[]) => Promise<void>;
-  readonly #answered: () => void;
-  readonly #lists = new Window(MAX_UNANSWERED_LISTS);
+  readonly #settled: () => void;
+  readonly #listLength: number;
+  readonly #lists = new ListWindow();
   readonly #unanswered = new Window(Number.POSITIVE_INFINITY);
   #waiting: T[] = [];
   #isPumping = false;
   #taken: Deferred<void> | undefined;
 
   /**
+   * @param listLength the most entries in a list
    * @param propose sends a list and deals with the answer; it resolves after that, and never rejects
-   * @param answered called when a list is not counted any more
+   * @param settled called when a list is not counted any more
    */
-  constructor(propose: (list: readonly T[]) => Promise<void>, answered: () => void = () => undefined) {
+  constructor(
+    listLength: number,
+    propose: (list: readonly T[]) => Promise<void>,
+    settled: () => void = () => undefined,
+  ) {
+    this.#listLength = listLength;
     this.#propose = propose;
-    this.#answered = answered;
+    this.#settled = settled;
   }
 
   /** Entries that wait or are not answered. */
@@ -33,6 +40,11 @@ export class ProposalQueue<T> {
     void this.#unanswered.enter();
     this.#waiting.push(entry);
     if (!this.#isPumping) void this.#pump();
+  }
+
+  /** An answer has come, see {@link ListWindow}. */
+  answered(isStarved: boolean): void {
+    this.#lists.answered(isStarved);
   }
 
   /** Resolves when everything is answered. */
@@ -53,11 +65,11 @@ export class ProposalQueue<T> {
     await Promise.resolve(); // what is added in one turn of the event loop goes into one list
     while (this.#waiting.length > 0) {
       await this.#lists.enter();
-      const list = this.#waiting.splice(0, CHANGES_BATCH);
+      const list = this.#waiting.splice(0, this.#listLength);
       void this.#propose(list).finally(() => {
         this.#lists.leave();
         for (let count = list.length; count > 0; count--) this.#unanswered.leave();
-        this.#answered();
+        this.#settled();
       });
       if (this.#waiting.length === 0) this.#taken?.resolve();
     }

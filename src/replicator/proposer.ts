@@ -18,6 +18,7 @@ import { isError, isTransientReply, isTransientStatus, remoteErrorToHawser } fro
 import { TAKES_BATCHES, type RevAnswer } from './rev-batch.js';
 import type { Offer, Packed, PackedOffers } from './rev-sender.js';
 import type { SessionServices } from './session-services.js';
+import { CHANGES_BATCH, FEED_PAGE } from './tuning.js';
 import { Window } from './window.js';
 
 /** A revision under way. */
@@ -52,11 +53,13 @@ export interface ProposerOptions extends SessionServices {
 export class Proposer {
   readonly #options: ProposerOptions;
   readonly #proposals = new ProposalQueue<Push>(
+    CHANGES_BATCH,
     (pushes) => this.#propose(pushes),
     () => this.#options.observer.progressed(),
   );
   /** What is sent without having been proposed. */
   readonly #unasked = new ProposalQueue<Push>(
+    FEED_PAGE,
     (pushes) => this.#sendUnasked(pushes),
     () => this.#options.observer.progressed(),
   );
@@ -126,6 +129,7 @@ export class Proposer {
   async #handleReply(pushes: readonly Push[], reply: IncomingResponse): Promise<void> {
     const terms = this.#terms.learn(reply.properties);
     const answers = parseProposalReply(reply.body, pushes.length);
+    this.#proposals.answered(this.#revs.size === 0);
     this.#policy.answered(answers.every(({ status }) => status === 0));
     const rows = await this.#rowsNow(pushes, answers);
     const accepted: Push[] = [];

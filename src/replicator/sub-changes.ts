@@ -6,7 +6,7 @@ import type { CollectionRules } from './collection-configuration.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import { reply } from './remote-errors.js';
 import { TAKES_BATCHES } from './rev-batch.js';
-import { CHANGES_BATCH, MAX_JSON_BODY } from './tuning.js';
+import { FEED_PAGE, MAX_JSON_BODY } from './tuning.js';
 
 /** What a peer wants to be fed. */
 export interface FeedTerms {
@@ -45,7 +45,7 @@ export function subChangesMessage({
   const properties: Record<string, string> = {
     Profile: 'subChanges',
     ...collectionProperty(collection),
-    batch: String(CHANGES_BATCH),
+    batch: String(FEED_PAGE),
     versioning: 'rev-trees',
     revocations: 'true',
     sendReplacementRevs: 'true',

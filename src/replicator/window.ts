@@ -2,7 +2,7 @@
 import { deferred, type Deferred } from '../base/index.js';
 
 export class Window {
-  readonly #maxCount: number;
+  #maxCount: number;
   readonly #maxBytes: number;
   readonly #waiting: { readonly bytes: number; readonly count: number; readonly turn: Deferred<void> }[] = [];
   #waitingCount = 0;
@@ -41,6 +41,18 @@ export class Window {
   leave(bytes = 0, count = 1): void {
     this.#count -= count;
     this.#bytes -= bytes;
+    this.#letIn();
+    this.#left?.resolve();
+    this.#left = undefined;
+  }
+
+  /** Changes the number of places. Nobody who is in has to leave. */
+  resize(maxCount: number): void {
+    this.#maxCount = maxCount;
+    this.#letIn();
+  }
+
+  #letIn(): void {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       if (!this.#hasRoom(next.bytes, next.count)) break;
       this.#waiting.shift();
@@ -49,8 +61,6 @@ export class Window {
       this.#bytes += next.bytes;
       next.turn.resolve();
     }
-    this.#left?.resolve();
-    this.#left = undefined;
   }
 
   /** Resolves when nothing is under way. */

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { deferred, type Deferred } from '../../src/base/index.js';
 import { ProposalQueue } from '../../src/replicator/proposal-queue.js';
-import { CHANGES_BATCH, MAX_UNANSWERED_LISTS } from '../../src/replicator/tuning.js';
+import { MAX_UNANSWERED_LISTS, MIN_UNANSWERED_LISTS } from '../../src/replicator/tuning.js';
+
+const LIST = 200;
 
 function queue() {
   const lists: { readonly list: readonly number[]; readonly answer: Deferred<void> }[] = [];
-  const proposals = new ProposalQueue<number>((list) => {
+  const proposals = new ProposalQueue<number>(LIST, (list) => {
     const answer = deferred();
     lists.push({ list, answer });
     return answer.promise;
@@ -38,7 +40,7 @@ describe('ProposalQueue', () => {
       proposals.add(entry);
       await turns();
     }
-    assert.equal(lists.length, MAX_UNANSWERED_LISTS);
+    assert.equal(lists.length, MIN_UNANSWERED_LISTS);
     assert.equal(proposals.size, 500);
     for (let next = 0; next < lists.length; next++) {
       lists[next]?.answer.resolve();
@@ -47,7 +49,7 @@ describe('ProposalQueue', () => {
     await proposals.idle();
     assert.deepEqual(
       lists.map(({ list }) => list.length),
-      [1, 1, 1, 1, CHANGES_BATCH, CHANGES_BATCH, 500 - MAX_UNANSWERED_LISTS - 2 * CHANGES_BATCH],
+      [1, 1, LIST, LIST, 500 - MIN_UNANSWERED_LISTS - 2 * LIST],
     );
     assert.deepEqual(
       lists.flatMap(({ list }) => list),
@@ -55,10 +57,29 @@ describe('ProposalQueue', () => {
     );
   });
 
+  it('lets more lists wait for their answers where these find nothing on its way', async () => {
+    const { lists, proposals } = queue();
+    for (let entry = 0; entry < LIST * 30; entry++) proposals.add(entry);
+    await turns();
+    for (let answered = 0; answered < 15; answered++) {
+      proposals.answered(true);
+      lists[answered]?.answer.resolve();
+      await turns();
+    }
+    assert.equal(lists.length - 15, MAX_UNANSWERED_LISTS);
+    for (let answered = 15; answered < 30; answered++) {
+      proposals.answered(false);
+      lists[answered]?.answer.resolve();
+      await turns();
+      if (answered === 25) assert.equal(lists.length - 26, MIN_UNANSWERED_LISTS);
+    }
+    await proposals.idle();
+  });
+
   it('has room when nothing waits for its turn, and is idle when all is answered', async () => {
     const { lists, proposals } = queue();
     const events: string[] = [];
-    for (let entry = 0; entry < CHANGES_BATCH * (MAX_UNANSWERED_LISTS + 1); entry++) proposals.add(entry);
+    for (let entry = 0; entry < LIST * (MIN_UNANSWERED_LISTS + 1); entry++) proposals.add(entry);
     void proposals.taken().then(() => events.push('taken'));
     void proposals.idle().then(() => events.push('idle'));
     await turns();

@@ -471,7 +471,8 @@ describe('what a replication is about', LIMIT, () => {
       const { replicator } = link(a, reborn, {
         type: 'push',
         maxAttempts: 1,
-        around: (connection) => (ending === 'cut' ? faulty(connection, { random, cutAfter: 20 }) : connection),
+        enableRevisionBatches: false, // a message for each document: so one knows where the cut is
+        around: (connection) => (ending === 'cut' ? faulty(connection, { random, cutAfter: 1_000 }) : connection),
       });
       replicator.start();
       if (ending === 'stopped') {
