@@ -149,6 +149,11 @@ export class BlipConnection {
     return this.#outbox.queuedBytes;
   }
 
+  /** Nothing was sent for a while: gives back what the compressor takes, 280 KiB. What is sent next compresses from scratch. */
+  rest(): void {
+    this.#writer.rest();
+  }
+
   /** Forgets everything and frees what is native. Requests without a response stay without. */
   close(): void {
     if (this.#closed) return;

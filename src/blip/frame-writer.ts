@@ -32,6 +32,17 @@ export class FrameWriter {
     return frame;
   }
 
+  /**
+   * Gives the memory of the compressor back. The next compressed frame makes a new one: the peer goes on with the window it has,
+   * which the new one does not refer to (RFC 1951 2: a block may refer to what is before it, and need not).
+   */
+  rest(): void {
+    if (this.#deflater === undefined) return;
+    this.#deflater.close();
+    this.#deflater = undefined;
+    this.#opened = false;
+  }
+
   close(): void {
     this.#deflater?.close();
     this.#deflater = undefined;

@@ -38,6 +38,8 @@ export interface MessageChannelOptions {
   readonly readingGate?: () => Promise<void> | undefined;
   /** Takes part in what the connections of a listener may hold together. @default its own limits are all there is */
   readonly shareBuffers?: ShareBuffers | undefined;
+  /** Called when something was sent and nothing is left to be. */
+  readonly onSent?: (() => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -173,6 +175,11 @@ export class MessageChannel implements ReplicatorConnection {
     return this.#isEnded ? 0 : this.#blip.queuedBytes;
   }
 
+  /** Nothing was sent for a while, see {@link BlipConnection.rest}. */
+  rest(): void {
+    this.#blip.rest();
+  }
+
   /** Ends the connection: orderly without an error. Resolves when nothing is left open. */
   async shutDown(error?: MessagingError): Promise<void> {
     this.#end(error);
@@ -240,7 +247,7 @@ export class MessageChannel implements ReplicatorConnection {
       for (;;) {
         if (this.#isEnded) return;
         const frame = this.#blip.pollFrame();
-        if (frame === undefined) break;
+        if (frame === undefined) return this.#options.onSent?.();
         this.#bytesSent += frame.length;
         await this.#options.connection.send(frame);
       }

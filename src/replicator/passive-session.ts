@@ -14,7 +14,7 @@ import { feedError } from './session-end.js';
 import type { DocumentOutcome, SessionObserver } from './session-events.js';
 import { SessionLink, type SessionLinkOptions } from './session-link.js';
 import { parseSubChanges } from './sub-changes.js';
-import { OPEN_LIMIT_MS } from './tuning.js';
+import { COMPRESSOR_REST_MS, OPEN_LIMIT_MS } from './tuning.js';
 
 export interface PassiveSessionOptions extends SessionLinkOptions {
   /** All that the listener offers, to whomever. */
@@ -46,6 +46,7 @@ export class PassiveSession implements SessionObserver {
       onRequest: (request) => this.#handle(request),
       isExpecting: () => false, // a client may be idle for as long as it likes
       onSilent: (error) => void this.close(error),
+      restMs: COMPRESSOR_REST_MS,
     });
     this.#collections = new ServedCollections(this.#link.services, options.access);
   }

@@ -11,6 +11,7 @@ import { BlobServer } from './blob-server.js';
 import type { ShareBuffers } from './buffer-budget.js';
 import { InsertBacklog } from './insert-backlog.js';
 import { MessageChannel } from './message-channel.js';
+import { Rest } from './rest.js';
 import { RevSender } from './rev-sender.js';
 import type { SessionObserver } from './session-events.js';
 import type { SessionServices } from './session-services.js';
@@ -38,6 +39,8 @@ export interface SessionLinkParts {
   /** Whether the peer owes us more than answers. */
   readonly isExpecting: () => boolean;
   readonly onSilent: (error: MessagingError) => void;
+  /** Give the compressor's memory back when nothing was sent for this long: where many peers are idle. In milliseconds. */
+  readonly restMs?: number;
 }
 
 export class SessionLink {
@@ -45,18 +48,23 @@ export class SessionLink {
   readonly services: SessionServices;
   readonly #blobServer: BlobServer;
   readonly #watchdog: Watchdog;
+  readonly #rest: Rest | undefined;
+  #isReleased = false;
 
   constructor(options: SessionLinkOptions, parts: SessionLinkParts) {
     const { connection, blip, shareBuffers, clock, logger, silenceMs } = options;
     const { blobs } = parts.store;
     const backlog = new InsertBacklog();
     const shared = new SharedBlobs();
+    const { restMs } = parts;
+    this.#rest = restMs === undefined ? undefined : new Rest(clock, restMs, () => this.channel.rest());
     this.channel = new MessageChannel({
       connection,
       ...(blip === undefined ? {} : { blip }),
       shareBuffers,
       onRequest: (request) => this.#handle(request, parts),
       readingGate: () => backlog.gate(),
+      onSent: () => this.#isReleased || this.#rest?.used(),
       logger,
     });
     this.services = {
@@ -89,6 +97,8 @@ export class SessionLink {
   /** The session is over. Resolves when nothing is being read for the peer any more. */
   async release(): Promise<void> {
     this.#watchdog.stop();
+    this.#isReleased = true;
+    this.#rest?.stop();
     await this.#blobServer.settled();
   }
 

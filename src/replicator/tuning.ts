@@ -68,3 +68,8 @@ export const MAX_RESOLVER_CALLS = 10;
 export const OPEN_LIMIT_MS = 60_000;
 /** Bytes: about what a received revision that waits costs beside its body. */
 export const WAITING_REV_COST = 500;
+/**
+ * How long a listener sends nothing to a peer before it gives the compressor of that connection back, in milliseconds: half of
+ * what an idle connection takes. What is sent after it costs some hundred bytes more, once.
+ */
+export const COMPRESSOR_REST_MS = 10_000;

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
 import { type RandomSource, seededRandom } from '../../src/base/index.js';
+import { BlipConnection } from '../../src/blip/index.js';
 import { Deflater } from '../../src/blip/deflate.js';
 import { ContextInflater, createInflater, DictionaryInflater, type Inflater } from '../../src/blip/inflate.js';
 import { NativeZlib, nativeZlibWorks } from '../../src/blip/native-zlib.js';
-import { throwsCode } from './drive.js';
+import { drain, onlyRequest, text, throwsCode } from './drive.js';
 import { hex, RawSender, TRAILER } from './raw-peer.js';
 
 const MIB = 1024 * 1024;
@@ -32,6 +33,32 @@ test('uses the native context in this Node', () => {
   assert(createInflater(MIB) instanceof ContextInflater);
   assert(Deflater.open(6, 15) instanceof Deflater);
   assert.equal(Deflater.open(0, 15), undefined, 'level 0 never compresses');
+});
+
+test('a sender may begin with a new compressor at any frame: the receiver goes on', () => {
+  const sender = new BlipConnection();
+  const receiver = new BlipConnection();
+  const body = Buffer.from(
+    JSON.stringify({ text: 'the same every time, and long enough to be worth a reference'.repeat(3) }),
+  );
+  const lengths: number[] = [];
+  for (let message = 0; message < 6; message++) {
+    if (message % 2 === 0) sender.rest();
+    sender.sendRequest({ properties: { number: String(message) }, body, compressed: true });
+    const [frame] = drain(sender);
+    assert(frame !== undefined);
+    lengths.push(frame.length);
+    const request = onlyRequest(receiver.receive(frame));
+    assert.deepEqual([request.properties.get('number'), text(request.body)], [String(message), body.toString()]);
+  }
+  // It was really given up: the first frame after it knows nothing of what came before.
+  assert(
+    Math.min(lengths[2] ?? 0, lengths[4] ?? 0) > Math.max(lengths[1] ?? 0, lengths[3] ?? 0, lengths[5] ?? 0) + 30,
+    String(lengths),
+  );
+  sender.close();
+  sender.rest();
+  receiver.close();
 });
 
 for (const [name, create] of Object.entries(WAYS)) {
