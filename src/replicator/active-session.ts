@@ -140,7 +140,7 @@ export class ActiveSession implements SessionObserver {
     if (this.#isStopping) return;
     for (const collection of this.#collections) if (collection.takeIntroduction()) this.#saver.saveSoon();
     if (!this.#started) return;
-    this.#saver.schedule();
+    this.#saver.schedule(this.#progress.completed);
     this.#maybeFinish();
   }
 

@@ -4,7 +4,7 @@
  * a checkpoint with each, and write it to both disks. One save is under way at a time, and calls during it share the one after it, however long it takes.
  */
 import { deferred, type Clock, type Timer } from '../base/index.js';
-import { CHECKPOINT_INTERVAL_MS } from './tuning.js';
+import { CHECKPOINT_DOCUMENTS, CHECKPOINT_INTERVAL_MS } from './tuning.js';
 
 export interface CheckpointSaverOptions {
   readonly clock: Clock;
@@ -22,15 +22,24 @@ export class CheckpointSaver {
   #timer: Timer | undefined;
   /** When it was last saved, on the monotonic clock. */
   #savedAt = Number.NEGATIVE_INFINITY;
+  #completed = 0;
+  #savedCompleted = 0;
   #isClosed = false;
 
   constructor(options: CheckpointSaverOptions) {
     this.#options = options;
   }
 
-  /** Something changed. */
-  schedule(): void {
-    if (this.#timer !== undefined || this.#isClosed) return;
+  /**
+   * Something changed: it is saved some seconds later, or now if much was done since the last time. A link that is cut then
+   * has little to compare anew, however fast it was.
+   * @param completed documents done in this session
+   */
+  schedule(completed: number): void {
+    if (this.#isClosed) return;
+    this.#completed = completed;
+    if (completed - this.#savedCompleted >= CHECKPOINT_DOCUMENTS) return this.saveSoon();
+    if (this.#timer !== undefined) return;
     this.#timer = this.#options.clock.setTimer(CHECKPOINT_INTERVAL_MS, () => {
       this.#timer = undefined;
       this.saveSoon();
@@ -40,7 +49,7 @@ export class CheckpointSaver {
   /** Everything is done for now: saves at once, unless that was done a moment ago. */
   settled(): void {
     if (this.#options.clock.monotonic() - this.#savedAt >= CHECKPOINT_INTERVAL_MS) this.saveSoon();
-    else this.schedule();
+    else this.schedule(this.#completed);
   }
 
   /** As {@link save}, for nobody who would hear of a failure. */
@@ -54,6 +63,7 @@ export class CheckpointSaver {
     const next = this.#saving.then(() => {
       this.#queued = undefined;
       this.#savedAt = this.#options.clock.monotonic();
+      this.#savedCompleted = this.#completed;
       return this.#options.saveAll();
     });
     this.#queued = next;

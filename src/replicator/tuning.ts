@@ -35,6 +35,8 @@ export const MAX_JSON_BODY = 4 * 1024 * 1024;
 export const MAX_INSERT_BACKLOG = 4 * 1024 * 1024;
 /** How often a changed checkpoint is saved while a session is busy, in milliseconds (specification 4.4). */
 export const CHECKPOINT_INTERVAL_MS = 5_000;
+/** Documents done after which it is saved sooner: a fast link that is cut has no more than these to compare anew. */
+export const CHECKPOINT_DOCUMENTS = 5_000;
 /** Ancestors a revision carries, itself counted. */
 export const MAX_HISTORY_ON_WIRE = 50;
 /** Blobs being fetched at the same time: each may have 128,000 bytes on their way (specification 2.8). */
