@@ -12,7 +12,8 @@ import type { CollectionRules, DocumentFlags, ReplicationFilter } from './collec
 import type { CollectionIndex } from './collection-index.js';
 import { FilterCalls } from './filter-calls.js';
 import { LocalFeed } from './local-feed.js';
-import { Proposer, type Push, type PushOutcome } from './proposer.js';
+import { Proposer } from './proposer.js';
+import type { Push, PushOutcome } from './push.js';
 import { conflictWithRemote, ParkedConflicts } from './push-conflicts.js';
 import { PushLedger } from './push-ledger.js';
 import { RemoteNotes } from './remote-notes.js';

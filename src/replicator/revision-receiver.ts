@@ -4,7 +4,7 @@
  *
  * Invariant: an answer that is no error is given only after the revision and its blobs are durable.
  */
-import type { IncomingRequest, OutgoingMessage, RemoteError } from '../blip/index.js';
+import type { IncomingRequest } from '../blip/index.js';
 import {
   blobReferences,
   type IncomingOptions,
@@ -32,8 +32,9 @@ import {
   type SentRevision,
 } from './incoming-rev.js';
 import { branchesOf } from './known-branches.js';
-import { DELTA_REFUSED, errorToReply, reply } from './remote-errors.js';
-import { TAKES_BATCHES, type RevAnswer } from './rev-batch.js';
+import { CONFLICT, DONE, EMPTY, FILTERED, PRESENT, type Reception } from './reception.js';
+import { DELTA_REFUSED, errorToReply } from './remote-errors.js';
+import { TAKES_BATCHES } from './rev-batch.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
 
@@ -61,21 +62,6 @@ export interface Resolutions {
   room(): Promise<void> | undefined;
   /** Resolves when it is settled, to why it stays pending if it does; rejects only if our own storage fails. */
   resolve(documentID: string): Promise<HawserError | undefined>;
-}
-
-export interface Reception {
-  /**
-   * `done`: stored, or it need not be or never can be. `later`: not now, and the peer is to offer it again. `whole`: its delta
-   * was of no use, and the same revision comes once more in full. `broken`: we failed, and so does the session.
-   */
-  readonly fate: 'done' | 'later' | 'whole' | 'broken';
-  readonly answer: OutgoingMessage | { readonly error: RemoteError };
-  /** Why it was not taken. */
-  readonly error?: HawserError;
-  /** Where the document stands in our feed now, if this revision was stored. */
-  readonly sequence?: number;
-  /** In an answer about a batch. */
-  readonly inBatch?: RevAnswer;
 }
 
 export class RevisionReceiver {
@@ -347,18 +333,6 @@ export class RevisionReceiver {
   }
 }
 
-const EMPTY: OutgoingMessage = { properties: {} };
-const DONE: Reception = { fate: 'done', answer: EMPTY };
-const PRESENT: Reception = { fate: 'done', answer: { properties: { noop: 'true' } }, inBatch: 'present' };
-const CONFLICT = { fate: 'done', answer: { error: reply.http(409, 'conflict') } } as const;
-/** Handled, and nothing to tell of: it is offered again when the document changes. */
-const FILTERED: Reception = { fate: 'done', answer: { error: reply.http(403, 'rejected by a filter') } };
-
 function isRefused(result: IncomingResult | HawserError | undefined): boolean {
   return result !== undefined && 'outcome' in result && result.outcome === 'refused';
-}
-
-/** A reception as an entry of the answer to a batch. */
-export function batchEntry({ answer, inBatch }: Reception): RevAnswer {
-  return inBatch ?? ('error' in answer ? { error: answer.error, current: undefined } : 'sent');
 }
