@@ -172,7 +172,7 @@ describe('an active pusher', LIMIT, () => {
 
   it('proposes again in one list what one answer has refused', async (context) => {
     const peer = await openPeer(context, 'ours');
-    const count = 150;
+    const count = 50;
     for (let index = 0; index < count; index++) await peer.metrics.save(`d${index}`, { index });
     const { raws, replicator } = await againstRaw(context, {}, { peer, type: 'push' });
     await run(replicator);

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { MIN_UNANSWERED_LISTS } from '../../src/replicator/tuning.js';
 import {
   assertSound,
   connectRaw,
@@ -730,9 +731,9 @@ describe('the feed for an active peer', LIMIT, () => {
     const { raw, peer, listener } = await serveCollections(context);
     await Promise.all(Array.from({ length: 3_000 }, (_, index) => peer.metrics.save(`d${index}`, { index })));
     await subscribe(raw);
-    for (let list = 0; list < 4; list++) await raw.next('changes');
+    for (let list = 0; list < MIN_UNANSWERED_LISTS; list++) await raw.next('changes');
     await raw.request({ Profile: 'isAnybodyThere' });
-    assert.equal(raw.requests.filter(({ profile }) => profile === 'changes').length, 4);
+    assert.equal(raw.requests.filter(({ profile }) => profile === 'changes').length, MIN_UNANSWERED_LISTS);
     assert.equal(listener.status.activeConnectionCount, 1);
     await listener.closeAll();
     assert.equal((await raw.ended)?.code, 'CONNECTION_CLOSED_BY_PEER');
