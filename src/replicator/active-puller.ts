@@ -24,7 +24,7 @@ import { RevisionReceiver, type Resolutions } from './revision-receiver.js';
 import { NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
 import { subChangesMessage } from './sub-changes.js';
-import { MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS, MAX_UNANSWERED_CHANGES } from './tuning.js';
+import { MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS, MAX_UNANSWERED_CHANGES, WAITING_REV_COST } from './tuning.js';
 import { Window } from './window.js';
 
 export interface ActivePullerOptions extends SessionServices {
@@ -107,8 +107,7 @@ export class ActivePuller {
     let changes: AnnouncedChange[];
     try {
       changes = readChanges(request.body);
-      if (this.#unanswered > 0 && this.#unansweredChanges + changes.length > MAX_UNANSWERED_CHANGES)
-        throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'the peer does not wait for the answers to its changes');
+      this.#checkUnanswered(changes.length);
     } catch (error) {
       // Its documents would be lost silently if we went on: the peer's feed cannot be trusted (0.4.14).
       this.#options.channel.respond(request, { error: reply.blip(400, error instanceof Error ? error.message : '') });
@@ -134,14 +133,18 @@ export class ActivePuller {
     let revisions: SentRevision[];
     try {
       revisions = readBatch(request.body);
+      this.#checkUnanswered(weight(revisions, request));
     } catch (error) {
       // As with a list of changes.
       this.#options.channel.respond(request, { error: reply.blip(400, error instanceof Error ? error.message : '') });
       this.#options.observer.failed(error);
       return;
     }
-    // What was announced before is counted before.
-    this.#inTurn(revisions.length, () => this.#start(this.#receiveBatch(request, revisions)));
+    // What was asked for may be what a list waits for; what nobody has asked for is counted after what was announced before.
+    const requests = revisions.map((revision) => this.#requested.take(revision));
+    const receive = (): void => this.#start(this.#receiveBatch(request, revisions, requests));
+    if (requests.every((requested) => requested !== undefined)) receive();
+    else this.#inTurn(weight(revisions, request), receive);
   }
 
   handleRev(request: IncomingRequest): void {
@@ -169,6 +172,12 @@ export class ActivePuller {
     observer.progressed();
   }
 
+  /** Throws `REPLICATION_PROTOCOL_ERROR` where more waits than any honest peer sends. */
+  #checkUnanswered(changes: number): void {
+    if (this.#unanswered > 0 && this.#unansweredChanges + changes > MAX_UNANSWERED_CHANGES)
+      throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'the peer does not wait for the answers to its changes');
+  }
+
   /** Works through lists and batches in the order in which they came. */
   #inTurn(changes: number, work: () => void | Promise<void>): void {
     this.#unanswered++;
@@ -183,27 +192,37 @@ export class ActivePuller {
       });
   }
 
-  async #receiveBatch(request: IncomingRequest, revisions: readonly SentRevision[]): Promise<void> {
-    const { channel, observer } = this.#options;
+  /** @param requests which of them were asked for, as far as that was known when they came */
+  async #receiveBatch(
+    request: IncomingRequest,
+    revisions: readonly SentRevision[],
+    requests: readonly (RequestedRevision | undefined)[],
+  ): Promise<void> {
+    const { channel, observer, onRemoteRevision } = this.#options;
     const answers = new Map<SentRevision, RevAnswer>();
     const wanted: { readonly revision: SentRevision; readonly requested: RequestedRevision }[] = [];
-    for (const revision of revisions) {
-      const requested = this.#requested.take(revision) ?? this.#unasked(revision);
+    for (const [index, revision] of revisions.entries()) {
+      const requested = requests[index] ?? this.#requested.take(revision) ?? this.#unasked(revision);
       if (requested === undefined) answers.set(revision, NOT_OURS);
       else wanted.push({ revision, requested });
     }
     const receptions = await this.#receiver.receiveBatch(wanted.map(({ revision }) => revision));
+    let finished = 0;
     wanted.forEach(({ revision, requested }, index) => {
       const reception = receptions[index] as Reception;
-      // Before the answer: it follows without an announcement.
-      if (reception.fate === 'whole' && !requested.isWholeWanted)
-        this.#requested.add({ ...requested, isWholeWanted: true });
-      else this.#account(requested, reception);
+      if (reception.fate === 'whole' && !requested.isWholeWanted && !request.noReply) {
+        this.#requested.add({ ...requested, isWholeWanted: true }); // before the answer: it follows without an announcement
+      } else {
+        finished++;
+        this.#account(requested, reception);
+      }
+      // As in a list of changes: what could not be pushed before may build on it.
+      if (reception.inBatch === 'present') onRemoteRevision?.(revision.id, revision.revisionID);
       answers.set(revision, batchEntry(reception));
     });
     const body = batchAnswer(revisions.map((revision) => answers.get(revision) as RevAnswer));
     channel.respond(request, body === undefined ? undefined : { properties: {}, body, compressed: true });
-    observer.finished(receptions.filter(({ fate }) => fate !== 'whole').length);
+    observer.finished(finished);
   }
 
   /** It counts as one that was announced and asked for; undefined where it is none of those to be replicated. */
@@ -353,6 +372,11 @@ export class ActivePuller {
     const { observer, store } = this.#options;
     observer.document({ collection: store.name, documentID, isPush: false, flags: NO_FLAGS, error });
   }
+}
+
+/** What a batch that waits for its turn counts as: so many changes in a list take as much memory. */
+function weight(revisions: readonly SentRevision[], { body }: IncomingRequest): number {
+  return revisions.length + Math.ceil(body.length / WAITING_REV_COST);
 }
 
 const NOT_OURS: RevAnswer = { error: reply.http(403, 'this document was not asked for'), current: undefined };

@@ -34,7 +34,8 @@ export class PassivePuller {
 
   constructor(options: PassivePullerOptions) {
     this.#options = options;
-    this.#receiver = new RevisionReceiver({ ...options, pull: undefined });
+    const onStored = (sequence: number): void => this.#remember(sequence);
+    this.#receiver = new RevisionReceiver({ ...options, pull: undefined, onStored });
   }
 
   get isIdle(): boolean {
@@ -93,7 +94,6 @@ export class PassivePuller {
     const { channel, observer } = this.#options;
     try {
       const receptions = await this.#receiver.receiveBatch(revisions);
-      for (const { sequence } of receptions) this.#remember(sequence);
       const body = batchAnswer(receptions.map(batchEntry));
       channel.respond(request, body === undefined ? undefined : { properties: {}, body, compressed: true });
     } finally {
@@ -106,8 +106,7 @@ export class PassivePuller {
   async #receive(request: IncomingRequest): Promise<void> {
     const { channel, observer } = this.#options;
     try {
-      const { answer, sequence } = await this.#receiver.receive(request);
-      this.#remember(sequence);
+      const { answer } = await this.#receiver.receive(request);
       channel.respond(request, answer);
     } finally {
       this.#inserts.leave();
@@ -117,10 +116,10 @@ export class PassivePuller {
   }
 
   /** What it has written, the peer is not told of. */
-  #remember(sequence: number | undefined): void {
+  #remember(sequence: number): void {
     const { fromPeer } = this.#options;
     // A peer that asks for no feed has nothing that would tidy the set up; telling it of its own revisions is harmless.
-    if (sequence !== undefined && fromPeer.rangeCount < MAX_ECHO_RANGES) fromPeer.add(sequence);
+    if (fromPeer.rangeCount < MAX_ECHO_RANGES) fromPeer.add(sequence);
   }
 
   /** Parses a list, answers it, and turns every failure into one error reply. */

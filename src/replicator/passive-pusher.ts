@@ -125,14 +125,21 @@ export class PassivePusher {
    * The position of the peer depends on the order: what is sent unasked follows what was announced, and the other way round.
    */
   async #offer(documents: readonly StoredDocument[], asOf: number): Promise<void> {
-    const { sender, observer } = this.#options;
+    const { sender, observer, store } = this.#options;
     await this.#lists.below(this.#policy.isUnasked ? 1 : Number.POSITIVE_INFINITY);
     const terms = this.#terms.latest;
     if (terms !== undefined && this.#terms.takesBatches && this.#policy.isUnasked && !this.#mayBeDeltas(documents)) {
-      const offers = documents.map((document): Offer => ({ document, known: [] }));
+      const rows = await this.#feed.refresh(documents, asOf).catch(() => documents);
+      const there = documents.filter((_, index) => {
+        const current = rows[index];
+        return current !== undefined && !store.isDue(current);
+      });
+      const offers = there.map((document): Offer => ({ document, known: [] }));
       const { batches, others } = sender.pack(offers, { terms, noConflicts: false });
-      if (others.length === 0) {
-        observer.found(documents.length);
+      // Of a history that is not told whole the peer may have what is left out: its answer to an announcement says so.
+      const isWhole = batches.every((batch) => batch.every(({ document, history }) => history === document.history));
+      if (others.length === 0 && isWhole) {
+        observer.found(there.length);
         for (const batch of batches) void this.#sendBatch(batch, terms, this.#unasked);
         return;
       }

@@ -65,7 +65,7 @@ export class Proposer {
   }
 
   add(push: Push): void {
-    const isUnasked = this.#terms.takesBatches && this.#policy.isUnasked && push.attempt === 1;
+    const isUnasked = this.#takesBatches && this.#policy.isUnasked && push.attempt === 1;
     (isUnasked ? this.#unasked : this.#proposals).add(push);
   }
 
@@ -84,6 +84,11 @@ export class Proposer {
       await this.#unasked.idle();
       await this.#delivery.idle();
     }
+  }
+
+  /** Only a peer that was told so has reason to say so; but it may. */
+  get #takesBatches(): boolean {
+    return this.#options.batches && this.#terms.takesBatches;
   }
 
   async #propose(pushes: readonly Push[]): Promise<void> {
@@ -123,7 +128,7 @@ export class Proposer {
     pushes.forEach((push, index) => {
       if (this.#handle(push, answers[index] as ProposalAnswer, rows[index])) accepted.push(push);
     });
-    this.#delivery.send(accepted, terms, this.#terms.takesBatches);
+    this.#delivery.send(accepted, terms, this.#takesBatches);
   }
 
   /** The documents as they are now; read again where they may have changed. */

@@ -13,8 +13,6 @@ export interface Reception {
   readonly answer: OutgoingMessage | { readonly error: RemoteError };
   /** Why it was not taken. */
   readonly error?: HawserError;
-  /** Where the document stands in our feed now, if this revision was stored. */
-  readonly sequence?: number;
   /** In an answer about a batch. */
   readonly inBatch?: RevAnswer;
 }
@@ -25,6 +23,11 @@ export const PRESENT: Reception = { fate: 'done', answer: { properties: { noop: 
 export const CONFLICT = { fate: 'done', answer: { error: reply.http(409, 'conflict') } } as const;
 /** Handled, and nothing to tell of: it is offered again when the document changes. */
 export const FILTERED: Reception = { fate: 'done', answer: { error: reply.http(403, 'rejected by a filter') } };
+
+/** In an answer about a batch: with our revision, as in one to a proposal. */
+export function conflictWith(current: string | undefined): Reception {
+  return { ...CONFLICT, inBatch: { error: CONFLICT.answer.error, current } };
+}
 
 /** A reception as an entry of the answer to a batch. */
 export function batchEntry({ answer, inBatch }: Reception): RevAnswer {

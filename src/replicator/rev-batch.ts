@@ -9,6 +9,7 @@ import { fromUtf8, utf8 } from '../base/index.js';
 import type { OutgoingMessage, RemoteError } from '../blip/index.js';
 import { HawserError } from '../errors.js';
 import type { StoredDocument } from '../storage/index.js';
+import { parseJsonBody } from './change-entries.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import type { SentRevision } from './incoming-rev.js';
 import type { RevBody } from './outgoing-delta.js';
@@ -58,9 +59,10 @@ export function batchMessage(revisions: readonly BatchedRevision[], collection: 
     const { sequence, id, revisionID, deleted } = document;
     const row: (string | number)[] = [sequence - before, id, revisionID, body.text.length];
     before = sequence;
-    if (deleted || history !== '') row.push(deleted ? 1 : 0);
-    if (history !== '') row.push(history);
-    if (body.deltaSrc !== undefined) row.push(body.deltaSrc);
+    const { deltaSrc = '' } = body;
+    if (deleted || history !== '' || deltaSrc !== '') row.push(deleted ? 1 : 0);
+    if (history !== '' || deltaSrc !== '') row.push(history);
+    if (deltaSrc !== '') row.push(deltaSrc);
     return row;
   });
   const texts = revisions.map(({ body }) => body.text).join('');
@@ -86,10 +88,12 @@ export function readBatch(body: Uint8Array): SentRevision[] {
   const revisions = rows.map((row: unknown): SentRevision => {
     if (!Array.isArray(row)) throw invalid('has a revision that is no array');
     const [step, id, revisionID, length, deleted = 0, history, deltaSrc] = row as readonly unknown[];
-    if (!isCount(step) || typeof id !== 'string' || typeof revisionID !== 'string' || !isCount(length))
+    if (typeof step !== 'number' || typeof id !== 'string' || typeof revisionID !== 'string' || !isCount(length))
       throw invalid('has a revision without sequence, document ID, revision ID or length');
+    if (deleted !== 0 && deleted !== 1) throw invalid('has a revision that is neither live nor deleted');
     if (!isOptionalText(history) || !isOptionalText(deltaSrc)) throw invalid('has a history that is no text');
-    sequence += step;
+    sequence += step; // what is proposed once more comes after what lies behind it in the feed
+    if (!isCount(sequence)) throw invalid('has a sequence that is none');
     const start = position;
     position += length;
     return {
@@ -98,12 +102,12 @@ export function readBatch(body: Uint8Array): SentRevision[] {
       revisionID,
       history,
       deleted: deleted === 1,
-      deltaSrc,
+      deltaSrc: deltaSrc === '' ? undefined : deltaSrc,
       replacedRev: undefined,
       body: text.slice(start, position),
     };
   });
-  if (position !== text.length || !Number.isSafeInteger(sequence)) throw invalid('has bodies of another length');
+  if (position !== text.length) throw invalid('has bodies of another length');
   return revisions;
 }
 
@@ -122,21 +126,16 @@ export function batchAnswer(answers: readonly RevAnswer[]): Uint8Array | undefin
 
 /** Throws `REPLICATION_PROTOCOL_ERROR` for what is no answer to a batch: then nobody knows what was stored. */
 export function readBatchAnswer(body: Uint8Array, count: number): RevAnswer[] {
-  let list: unknown = [];
-  try {
-    if (body.length > 0) list = JSON.parse(fromUtf8(body) ?? '');
-  } catch {
-    list = undefined;
-  }
+  const list: unknown = body.length === 0 ? [] : parseJsonBody(body);
   if (!Array.isArray(list)) throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'the answer to a batch is not a list');
   return Array.from({ length: count }, (_, index): RevAnswer => {
-    const answer: unknown = list[index] ?? 0;
+    const answer: unknown = index < list.length ? list[index] : 0;
     if (answer === 0) return 'sent';
     if (answer === PRESENT) return 'present';
     const [domain, code, message, current] = (Array.isArray(answer) ? answer : []) as readonly unknown[];
-    if (typeof domain !== 'string' || typeof code !== 'number' || !isOptionalText(current))
+    if (typeof domain !== 'string' || !Number.isInteger(code) || !isOptionalText(current))
       throw new HawserError('REPLICATION_PROTOCOL_ERROR', 'the answer to a batch has an entry that is none');
-    return { error: { domain, code, message: typeof message === 'string' ? message : '' }, current };
+    return { error: { domain, code: code as number, message: typeof message === 'string' ? message : '' }, current };
   });
 }
 

@@ -32,7 +32,7 @@ import {
   type SentRevision,
 } from './incoming-rev.js';
 import { branchesOf } from './known-branches.js';
-import { CONFLICT, DONE, EMPTY, FILTERED, PRESENT, type Reception } from './reception.js';
+import { CONFLICT, conflictWith, DONE, EMPTY, FILTERED, PRESENT, type Reception } from './reception.js';
 import { DELTA_REFUSED, errorToReply } from './remote-errors.js';
 import { TAKES_BATCHES } from './rev-batch.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
@@ -43,6 +43,8 @@ export interface RevisionReceiverOptions extends SessionServices {
   readonly collection: CollectionIndex;
   /** Undefined where an active peer pushes to us: then nothing is filtered or purged, and conflicts are refused. */
   readonly pull: PullOptions | undefined;
+  /** Called as soon as a revision is committed, with the place of its document in our feed. */
+  readonly onStored?: (sequence: number) => void;
 }
 
 export interface PullOptions {
@@ -138,7 +140,7 @@ export class RevisionReceiver {
   }
 
   /** Runs for every revision: what only some need is waited for only there. */
-  async #receive(revision: SentRevision): Promise<Reception> {
+  async #receive(revision: SentRevision, inBatch = false): Promise<Reception> {
     const { backlog, pull } = this.#options;
     const { id, deltaSrc: source } = revision;
     const flags = revision.deleted ? DELETED : NO_FLAGS;
@@ -158,8 +160,14 @@ export class RevisionReceiver {
       const result = await (body.blobs.length === 0
         ? this.#insert(header, body)
         : this.#insertWithBlobs(header, body, holding));
-      return this.#stored(id, flags, result);
+      if (!inBatch) return this.#stored(id, flags, result);
+      return this.#storedInBatch(id, flags, result, result.outcome === 'refused' ? await this.#current(id) : undefined);
     } catch (error) {
+      if (inBatch && pull === undefined && isHawserError(error) && error.code === 'DELTA_BASE_UNKNOWN') {
+        // Proposed on top of that base it would have been refused: the whole of it would be too.
+        const current = await this.#current(id).catch(() => undefined);
+        if (current !== undefined && current !== source) return conflictWith(current);
+      }
       return this.#failed(id, flags, error);
     } finally {
       holding.release();
@@ -171,7 +179,7 @@ export class RevisionReceiver {
     const others: Promise<Reception>[] = [];
     const isPlain = revisions.map((revision) => {
       const read = this.#plain(revision);
-      if (read === undefined) others.push(this.#receive(revision));
+      if (read === undefined) others.push(this.#receive(revision, true));
       else plain.push(read);
       return read !== undefined;
     });
@@ -203,12 +211,13 @@ export class RevisionReceiver {
       await pull?.resolutions.room();
       const results = await store.insertAll(revisions, this.#insertion);
       const refused = revisions.filter((_, index) => isRefused(results[index])).map(({ id }) => id);
-      const current = new Map((await store.documents(refused)).map((document) => [document?.id, document?.revisionID]));
+      // Only where there are any: our feed may come to the others before the answer.
+      const rows = refused.length === 0 ? [] : await store.documents(refused);
+      const current = new Map(rows.map((document) => [document?.id, document?.revisionID]));
       return revisions.map((revision, index) => {
         const result = results[index] as IncomingResult | HawserError;
         if (isHawserError(result)) return this.#failed(revision.id, flagsOf(revision), result);
-        if (result.outcome !== 'refused') return this.#stored(revision.id, flagsOf(revision), result);
-        return { ...CONFLICT, inBatch: { error: CONFLICT.answer.error, current: current.get(revision.id) } };
+        return this.#storedInBatch(revision.id, flagsOf(revision), result, current.get(revision.id));
       });
     } catch (error) {
       return revisions.map((revision) => this.#failed(revision.id, flagsOf(revision), error));
@@ -272,6 +281,17 @@ export class RevisionReceiver {
     return room.then(() => store.insert(revision, this.#insertion));
   }
 
+  /** Of what would not have been sent if it had been announced or proposed first, nobody is told. */
+  #storedInBatch(id: string, flags: DocumentFlags, result: IncomingResult, current: string | undefined): Reception {
+    if (result.outcome === 'present') return PRESENT;
+    if (result.outcome !== 'refused') return this.#stored(id, flags, result);
+    return conflictWith(current);
+  }
+
+  async #current(id: string): Promise<string | undefined> {
+    return (await this.#options.store.documents([id]))[0]?.revisionID;
+  }
+
   #stored(id: string, flags: DocumentFlags, { outcome, sequence }: IncomingResult): Reception {
     if (outcome === 'refused') {
       const message = `document "${id}" has another revision here`;
@@ -282,7 +302,8 @@ export class RevisionReceiver {
     else this.#tell(id, flags);
     if (outcome === 'present') return PRESENT;
     if (outcome === 'rebased') return DONE; // as another revision, which the peer has to hear of
-    return { fate: 'done', answer: EMPTY, sequence };
+    this.#options.onStored?.(sequence); // at once: our feed may come to it before the others of a batch are settled
+    return { fate: 'done', answer: EMPTY };
   }
 
   /** The filter sees an empty body (specification 9.6). What was changed here and not pushed yet goes as well. */

@@ -141,7 +141,7 @@ describe('the built files', () => {
         const holders = builtFiles(extension).filter(
           ([, text]) =>
             new RegExp(`\\bclass( ${name})? extends (Error|HawserError)\\b`).test(text) &&
-            new RegExp(`\\b${name} = class\\b|\\bclass ${name}\\b`).test(text),
+            new RegExp(`\\b${name}\\s*=\\s*class\\b|\\bclass ${name}\\b`).test(text),
         );
         assert.equal(holders.length, 1, `${name} is in ${holders.length} ${format} files`);
       }

@@ -33,4 +33,18 @@ describe('InsertBacklog', () => {
     }
     assert.ok(count < 20_000, String(count));
   });
+
+  it('counts the revisions of a batch one by one', () => {
+    const [one, many] = [new InsertBacklog(), new InsertBacklog()];
+    const size = 50;
+    for (let added = 0; one.gate() === undefined; added += size) {
+      assert.equal(many.gate(), undefined, `${added}`);
+      for (let count = 0; count < size; count++) one.add(100);
+      many.add(size * 100, size);
+    }
+    assert.ok(many.gate());
+    many.remove(size * 100, size);
+    one.remove(size * 100, size);
+    assert.deepEqual([one.gate(), many.gate()], [undefined, undefined]);
+  });
 });

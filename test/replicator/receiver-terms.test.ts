@@ -24,4 +24,31 @@ describe('what a receiver says of itself', () => {
   it('makes nobody send deltas who sends none', () => {
     assert.equal(new ReceiverTerms(false).learn(reply({ deltas: 'true' })).deltas, false);
   });
+
+  it('says that it takes batches once, for the whole connection', () => {
+    const terms = new ReceiverTerms(true);
+    assert.equal(terms.takesBatches, false);
+    for (const [value, expected] of [
+      [undefined, false],
+      ['', false],
+      ['0', false],
+      ['x', false],
+      ['1', true],
+      [undefined, true],
+      ['0', true],
+    ] as const) {
+      terms.learn(reply(value === undefined ? { blobs: 'true' } : { hawserRevs: value }));
+      assert.equal(terms.takesBatches, expected, value);
+    }
+    assert.equal(new ReceiverTerms(false, true).takesBatches, true);
+  });
+
+  it('is what the latest reply said, and nothing before the first', () => {
+    const terms = new ReceiverTerms(true, true);
+    assert.equal(terms.latest, undefined);
+    const first = terms.learn(reply({ maxHistory: '20', deltas: '1' }));
+    assert.equal(terms.latest, first);
+    assert.deepEqual(terms.learn(reply({})), { maxHistory: undefined, blobs: false, deltas: true });
+    assert.notEqual(terms.latest, first);
+  });
 });

@@ -47,6 +47,8 @@ describe('the configuration of a collection', () => {
     for (const [option, value] of [
       ['continuous', 'yes'],
       ['enableAutoPurge', 1],
+      ['enableRevisionBatches', 'no'],
+      ['enableRevisionBatches', null],
       ['acceptOnlySelfSignedServerCertificate', 'no'],
       ['authenticator', 'user:password'],
       ['headers', 'X: 1'],
@@ -70,6 +72,9 @@ describe('the configuration of a collection', () => {
     const { config } = new Replicator({ target, collections: [other, { collection, documentIDs, pushFilter }] });
     documentIDs.push('c');
     assert.equal(config.enableAutoPurge, true);
+    assert.equal(config.enableRevisionBatches, true);
+    const plain = new Replicator({ target, collections: [other], enableRevisionBatches: false });
+    assert.equal(plain.config.enableRevisionBatches, false);
     assert.deepEqual(config.collections, [{ collection: other }, { collection, documentIDs: ['a', 'b'], pushFilter }]);
     assert.ok(config.collections.every((entry) => Object.isFrozen(entry)));
     const [whole, some] = config.collections.map((entry) => rulesOf(entry));

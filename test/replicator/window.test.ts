@@ -65,4 +65,54 @@ describe('Window', () => {
     window.leave();
     assert.equal(await isSettled(idle), true);
   });
+
+  it('gives several places at once, and none of them before there is room for all', async () => {
+    const window = new Window(10, 1_000);
+    assert.equal(await isSettled(window.enter(10, 6)), true);
+    const five = window.enter(10, 5);
+    const one = window.enter(10);
+    assert.deepEqual([window.size, window.isFull], [12, false]);
+    assert.deepEqual(await Promise.all([five, one].map(isSettled)), [false, false], 'it overtook one that waits');
+    window.leave(4, 1);
+    assert.deepEqual(await Promise.all([five, one].map(isSettled)), [true, false]);
+    assert.deepEqual([window.size, window.isFull], [11, true]);
+    window.leave(6, 5);
+    assert.equal(await isSettled(one), true);
+    window.leave(10, 5);
+    assert.equal(window.size, 1);
+    window.leave(10);
+    assert.equal(await isSettled(window.idle()), true);
+    assert.equal(window.size, 0);
+  });
+
+  it('lets in more than there are places, or bytes, when they are alone', async () => {
+    for (const [bytes, count] of [
+      [1, 25],
+      [5_000, 2],
+    ] as const) {
+      const window = new Window(10, 1_000);
+      void window.enter(1);
+      const large = window.enter(bytes, count);
+      assert.equal(await isSettled(large), false);
+      window.leave(1);
+      assert.equal(await isSettled(large), true);
+      const next = window.enter();
+      window.leave(bytes, count);
+      assert.equal(await isSettled(next), true);
+      assert.equal(window.size, 1);
+    }
+  });
+
+  it('counts those that wait one by one, and bytes only where they are under way', async () => {
+    const window = new Window(4);
+    void window.enter(100, 4);
+    void window.enter(100, 3);
+    const [belowSeven, belowFour, belowBytes] = [window.below(7), window.below(4), window.below(100, 101)];
+    assert.deepEqual(await Promise.all([belowSeven, belowFour, belowBytes].map(isSettled)), [false, false, true]);
+    window.leave(25, 1);
+    assert.deepEqual(await Promise.all([belowSeven, belowFour].map(isSettled)), [true, false]);
+    window.leave(75, 3); // the others enter
+    assert.equal(await isSettled(belowFour), true);
+    assert.equal(window.size, 3);
+  });
 });
