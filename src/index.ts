@@ -1,5 +1,6 @@
 /** The public door of hawser: re-exports only. Transports have doors of their own: `hawser/websocket` and others. */
 export * from './errors.js';
+export type { CompressionOptions } from './blip/index.js';
 // `checkInteger`, `checkOptions`, `checkSeconds` and `deferred` are for authors of transports.
 export {
   checkInteger,

@@ -10,6 +10,7 @@ export type {
   SentRequest,
   StreamedMessage,
 } from './message.js';
+export { checkCompression, type CompressionOptions } from './compression-options.js';
 export type { BlipOptions } from './options.js';
 export { MAX_PROPERTIES_SIZE, MessageProperties } from './properties.js';
 export { StreamedBody } from './streamed-body.js';

@@ -146,6 +146,6 @@ export abstract class MediumListener {
 }
 
 const SHARED_OPTIONS = [
-  ...['collections', 'authenticator', 'authorize', 'readOnly', 'enableDeltaSync', 'heartbeat', 'limits'],
+  ...['collections', 'authenticator', 'authorize', 'readOnly', 'enableDeltaSync', 'compression', 'heartbeat', 'limits'],
   ...['disableTLS', 'tlsIdentity', 'logger', 'clock'],
 ];

@@ -1,5 +1,6 @@
 /** Serves connections that the application brings: the passive side of `MessageEndpoint` (features A.22). */
 import { checkOptions, type Clock, type Logger, type Unsubscribe } from '../base/index.js';
+import type { CompressionOptions } from '../blip/index.js';
 import {
   checkLayers,
   checkProtocolType,
@@ -35,6 +36,8 @@ export interface MessageEndpointListenerOptions {
   readonly readOnly?: boolean;
   /** Send and take differences to what the other side has, instead of whole documents. @default false */
   readonly enableDeltaSync?: boolean;
+  /** How hard to compress what is sent. */
+  readonly compression?: CompressionOptions;
   /** Give up a peer that owes an answer and sends nothing for this long. In seconds; 0 for the default. @default 330 */
   readonly heartbeat?: number;
   /** How much a stranger may cost. Without a handshake `accept` throws for one connection more than `maxConnections`. */
@@ -260,5 +263,5 @@ function checkSecurity(options: MessageEndpointListenerOptions): {
 
 const KNOWN_OPTIONS = [
   ...['collections', 'protocolType', 'handshake', 'tls', 'tlsIdentity', 'authenticator', 'authorize', 'readOnly'],
-  ...['enableDeltaSync', 'heartbeat', 'limits', 'logger', 'clock'],
+  ...['enableDeltaSync', 'compression', 'heartbeat', 'limits', 'logger', 'clock'],
 ];

@@ -1,5 +1,6 @@
 /** How a listener is configured, whatever its medium. */
 import { checkOptions, checkSeconds, type Clock, type Logger } from '../base/index.js';
+import type { CompressionOptions } from '../blip/index.js';
 import type { Collection } from '../database/index.js';
 import { HawserError } from '../errors.js';
 import type { ListenerAuthenticator } from '../security/index.js';
@@ -18,6 +19,8 @@ export interface PeerListenerOptions {
   readonly authorize?: AuthorizePeer;
   /** Send and take differences to what the other side has, instead of whole documents. @default false */
   readonly enableDeltaSync?: boolean;
+  /** How hard to compress what is sent. */
+  readonly compression?: CompressionOptions;
   /** How much a stranger may cost. */
   readonly limits?: ListenerLimits;
   /** Give up a peer that owes an answer and sends nothing for this long. In seconds; 0 for the default. @default 330 */
@@ -51,6 +54,7 @@ const KNOWN_OPTIONS = [
   'authenticator',
   'readOnly',
   'enableDeltaSync',
+  'compression',
   'authorize',
   'limits',
   'heartbeat',

@@ -5,6 +5,7 @@
  * It opens no socket and knows no medium.
  */
 import { Emitter, oneLineLogger, type Clock, type Logger, type Unsubscribe } from '../base/index.js';
+import { checkCompression, type BlipOptions } from '../blip/index.js';
 import { ReplicationStore, type Collection, type Database } from '../database/index.js';
 import { MessagingError, type MessageEndpointConnection } from '../endpoint/index.js';
 import type { HawserError } from '../errors.js';
@@ -42,6 +43,7 @@ export class PeerListener {
   /** Those on their way: one for all media of this listener. */
   readonly handshakes: PendingHandshakes;
   readonly #options: PeerListenerOptions;
+  readonly #compression: BlipOptions;
   readonly #doorkeeper: Doorkeeper;
   readonly #budget: BufferBudget;
   readonly #refusals: LimitedLog;
@@ -64,6 +66,7 @@ export class PeerListener {
     this.clock = options.clock ?? this.database.clock;
     this.#options = options;
     this.limits = checkLimits('listener', options.limits);
+    this.#compression = checkCompression('listener', options.compression);
     const { clock, logger, limits } = this;
     this.#refusals = new LimitedLog({ clock, logger, title: 'connections refused' });
     this.#troubles = new LimitedLog({ clock, logger, title: 'errors' });
@@ -116,7 +119,7 @@ export class PeerListener {
     }
     const session: PassiveSession = new PassiveSession({
       connection,
-      blip: messageLimits(this.limits),
+      blip: { ...messageLimits(this.limits), ...this.#compression },
       shareBuffers: (giveUp) => this.#budget.share(giveUp, addressGroup(peer.address)),
       collections: this.collections,
       access: this.#effective(peer.access),

@@ -11,6 +11,7 @@ import {
   type Logger,
   type RandomSource,
 } from '../base/index.js';
+import { checkCompression, type BlipOptions, type CompressionOptions } from '../blip/index.js';
 import { Collection, type Database } from '../database/index.js';
 import type { Endpoint } from '../endpoint/index.js';
 import { HawserError } from '../errors.js';
@@ -41,6 +42,8 @@ export interface ReplicatorOptions {
    * the work. Without it the wire is the plain protocol towards everybody. @default true
    */
   readonly enableRevisionBatches?: boolean;
+  /** How hard to compress what is sent. */
+  readonly compression?: CompressionOptions;
   /** Proves who we are, to a peer that is trusted. */
   readonly authenticator?: ClientAuthenticator;
   /** Further HTTP headers, for targets that take them. Their values appear neither in `inspect` nor in JSON. */
@@ -82,6 +85,8 @@ export interface ReplicatorConfiguration {
   readonly continuous: boolean;
   readonly enableAutoPurge: boolean;
   readonly enableRevisionBatches: boolean;
+  /** As a connection takes it. */
+  readonly blip: BlipOptions;
   readonly authenticator: ClientAuthenticator | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly pinnedServerCertificate: X509Certificate | undefined;
@@ -120,6 +125,7 @@ export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
     continuous,
     enableAutoPurge: options.enableAutoPurge ?? true,
     enableRevisionBatches: options.enableRevisionBatches ?? true,
+    blip: checkCompression('Replicator', options.compression),
     authenticator: options.authenticator,
     headers: options.headers === undefined ? undefined : hiddenHeaders(options.headers),
     pinnedServerCertificate: options.pinnedServerCertificate,
@@ -202,6 +208,7 @@ const KNOWN: readonly string[] = [
   'continuous',
   'enableAutoPurge',
   'enableRevisionBatches',
+  'compression',
   'authenticator',
   'headers',
   'pinnedServerCertificate',

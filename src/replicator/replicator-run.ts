@@ -150,6 +150,7 @@ export class ReplicatorRun {
       remoteID: config.target.remoteID,
       connectTimeoutMs: options.connectTimeoutMs,
       batches: config.enableRevisionBatches,
+      blip: config.blip,
       silenceMs: config.heartbeat * 1_000,
       reset: this.#reset,
       clock: config.clock,

@@ -62,6 +62,8 @@ describe('a listener is made', LIMIT, () => {
       [{ collections, limits: { maxConnections: 1.5 } }, 'ARGUMENT_INVALID'],
       [{ collections, readOnly: 'no' }, 'ARGUMENT_INVALID'],
       [{ collections, enableDeltaSync: 1 }, 'ARGUMENT_INVALID'],
+      [{ collections, compression: { level: 1.5 } }, 'ARGUMENT_INVALID'],
+      [{ collections, compression: { windowbits: 13 } }, 'OPTION_UNKNOWN'],
       [{ collections, heartbeat: -1 }, 'ARGUMENT_INVALID'],
       [{ collections, heartbeat: '330' }, 'ARGUMENT_INVALID'],
       [{ collections, readonly: true }, 'OPTION_UNKNOWN'],

@@ -49,6 +49,8 @@ describe('the configuration of a collection', () => {
       ['enableAutoPurge', 1],
       ['enableRevisionBatches', 'no'],
       ['enableRevisionBatches', null],
+      ['compression', { level: 10 }],
+      ['compression', { windowBits: 8 }],
       ['acceptOnlySelfSignedServerCertificate', 'no'],
       ['authenticator', 'user:password'],
       ['headers', 'X: 1'],

@@ -97,7 +97,7 @@ export function listenerConfiguration(
 
 const KNOWN_OPTIONS = [
   ...['collections', 'port', 'networkInterface', 'disableTLS', 'tlsIdentity', 'authenticator', 'readOnly'],
-  ...['authorize', 'limits', 'enableDeltaSync', 'heartbeat', 'logger', 'clock'],
+  ...['authorize', 'limits', 'enableDeltaSync', 'compression', 'heartbeat', 'logger', 'clock'],
 ];
 
 /** A little more than the 300 s of a client, so that on an idle link one side probes and not both. */
