@@ -116,13 +116,10 @@ function insert(edits: CollectionEdits, revision: IncomingRevision, options: Inc
 
 /**
  * A document is made anew by a peer that knows nothing of its deletion here (specification 5.5, rule c of Sync Gateway). The
- * deletion is known elsewhere and would win against it, so the new document has to descend from the tombstone.
+ * deletion is known elsewhere and would win against it, so the new document has to descend from the tombstone. That makes it
+ * another revision, also where the generation would not: the peer has to be told, and one ID with two histories would stay so.
  */
 function revive(edits: CollectionEdits, tombstone: StoredDocument, created: ConflictBranch): IncomingOutcome {
-  if (generationOf(created.revisionID) > generationOf(tombstone.revisionID)) {
-    edits.put(afterConflict(tombstone, created, 'remote'));
-    return 'inserted';
-  }
   const { body, hasBlobs } = created;
   edits.put(afterConflict(tombstone, created, { text: body, deleted: false, hasBlobs }));
   return 'rebased';

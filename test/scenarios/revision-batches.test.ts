@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it, type TestContext } from 'node:test';
 import { deferred } from '../../src/base/index.js';
 import { Blob, faulty, seededRandom, type HawserError, type RandomSource, type Replicator } from '../../src/index.js';
-import { CHANGES_BATCH, MAX_QUEUED_REVS, MAX_REVS_IN_FLIGHT } from '../../src/replicator/tuning.js';
+import { CHANGES_BATCH, FEED_PAGE, MAX_QUEUED_REVS, MAX_REVS_IN_FLIGHT } from '../../src/replicator/tuning.js';
 import { cleanup } from '../support/cleanup.js';
 import { documentProblems } from '../support/document-problems.js';
 import { serveCollections, settled, storeOf } from '../support/hostile.js';
@@ -23,10 +23,10 @@ const SEED = Number(process.env['HAWSER_FUZZ_SEED'] ?? 20_260_101);
 const DIRECTIONS = ['push', 'pull'] as const;
 /** A megabyte that does not compress. */
 const NOISE = Buffer.from(seededRandom(SEED).bytes(786_000)).toString('base64');
-/** More than the lists that may be under way before the first is answered: what follows is sent unasked. */
-const MANY = 910;
+/** Of these the first few hundred are offered, and the others sent unasked. */
+const MANY = 3 * FEED_PAGE;
 /** Bodies that are under way before a peer can say that it has them already. */
-const MAX_WASTED = MAX_QUEUED_REVS + CHANGES_BATCH;
+const MAX_WASTED = MAX_QUEUED_REVS + FEED_PAGE;
 
 const two = (context: TestContext): Promise<[Peer, Peer]> =>
   Promise.all([openPeer(context, 'a'), openPeer(context, 'b')]);
@@ -94,12 +94,12 @@ describe('documents of every kind', LIMIT, () => {
 
   /** Small and large, with blobs, deleted, beyond ASCII; the same each time. The last few hundred are small. */
   async function fill({ metrics }: Peer, prefix: string, count: number): Promise<void> {
-    await metrics.save(`${prefix} large`, { text: NOISE.slice(0, count * 1_150) });
+    await metrics.save(`${prefix} large`, { text: NOISE.slice(0, count * 1_747) });
     const saved = below(count).map((index) => {
-      const kind = index < 800 ? index % 80 : index % 33;
+      const kind = index < 300 ? index % 60 : index % 33;
       if (kind === 45) return metrics.save(idOf(prefix, index), { index, picture: blob(index) });
       if (kind === 46)
-        return metrics.save(idOf(prefix, index), { index, text: NOISE.slice(index, 9_000 + 20 * index) });
+        return metrics.save(idOf(prefix, index), { index, text: NOISE.slice(index, 9_000 + 50 * index) });
       const text = kind === 7 ? '€😀\u2028"'.repeat(100) : 'x'.repeat((kind % 33) * 10);
       return metrics.save(idOf(prefix, index), { index, text, list: [1.5, null, { 'é\u0000': '' }] });
     });
@@ -204,7 +204,7 @@ describe('what is announced', LIMIT, () => {
       await replicate(context, a, b, { type, around: wire.around });
       const lists = wire.requests(type === 'push' ? 'proposeChanges' : 'changes');
       const offered = lists.flatMap(({ text }) => JSON.parse(text) as unknown[]).length;
-      assert.ok(offered > 0 && offered <= 4 * CHANGES_BATCH, `${offered} were offered`);
+      assert.ok(offered > 0 && offered <= 2 * FEED_PAGE, `${offered} were offered`);
       assert.equal(wire.rows().length, 2 * MANY);
     }
   });
@@ -378,25 +378,29 @@ describe('what changes between reading and sending', LIMIT, () => {
     await save(peer, 0, MANY, small);
     const { raw } = await serveCollections(context, { peer });
     await raw.request({ Profile: 'subChanges', collection: '0', hawserRevs: '1' });
-    const all = JSON.stringify(Array.from({ length: CHANGES_BATCH }, () => []));
-    const answer = (list: RawRequest): void => raw.reply(list, all, { blobs: 'true', maxHistory: '50' });
-    // The first page is announced in four lists, two at a time.
-    const [first, second] = [await raw.next('changes'), await raw.next('changes')];
-    answer(first);
-    answer(second);
-    const [third, fourth] = [await raw.next('changes'), await raw.next('changes')];
-    await settled(raw); // the next page is read, and waits for the lists to be answered
+    const answer = (list: RawRequest): void => {
+      const all = (JSON.parse(list.text) as unknown[]).map(() => []);
+      raw.reply(list, JSON.stringify(all), { blobs: 'true', maxHistory: '50' });
+    };
+    const sent: string[] = [];
+    const takeBatches = async (): Promise<void> => {
+      for (;;) {
+        const batch = await raw.next('hawserRevs');
+        sent.push(...idsOf(batch));
+        raw.reply(batch);
+      }
+    };
+    takeBatches().catch(() => undefined); // to the end of the connection
+    // All of the first page is wanted; the answer about one part of it is long in coming.
+    answer(await raw.next('changes'));
+    const slow = await raw.next('changes');
+    for (let offered = 2; offered < Math.ceil(FEED_PAGE / CHANGES_BATCH); offered++) answer(await raw.next('changes'));
+    for (let round = 0; round < 5; round++) await settled(raw); // the next page is read, and waits for that answer
     const gone = ['d205', 'd300'];
     for (const id of gone) await peer.metrics.purge(id);
-    answer(third);
-    answer(fourth);
-    const sent: string[] = [];
-    while (sent.length < MANY - gone.length) {
-      const batch = await raw.next('hawserRevs');
-      sent.push(...idsOf(batch));
-      raw.reply(batch);
-    }
-    await settled(raw);
+    answer(slow);
+    assert.equal((await raw.next('changes')).text, '[]');
+    for (let round = 0; round < 5 && sent.length < MANY - gone.length; round++) await settled(raw);
     assert.equal(new Set(sent).size, MANY - gone.length);
     assert.deepEqual(
       gone.filter((id) => sent.includes(id)),
