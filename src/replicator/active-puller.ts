@@ -131,9 +131,11 @@ export class ActivePuller {
   /** Many revisions in one message: those asked for, and those that the peer sends without asking first. */
   handleBatch(request: IncomingRequest): void {
     let revisions: SentRevision[];
+    let changes: number;
     try {
       revisions = readBatch(request.body);
-      this.#checkUnanswered(weight(revisions, request));
+      changes = weight(revisions, request);
+      this.#checkUnanswered(changes);
     } catch (error) {
       // As with a list of changes.
       this.#options.channel.respond(request, { error: reply.blip(400, error instanceof Error ? error.message : '') });
@@ -144,7 +146,7 @@ export class ActivePuller {
     const requests = revisions.map((revision) => this.#requested.take(revision));
     const receive = (): void => this.#start(this.#receiveBatch(request, revisions, requests));
     if (requests.every((requested) => requested !== undefined)) receive();
-    else this.#inTurn(weight(revisions, request), receive);
+    else this.#inTurn(changes, receive);
   }
 
   handleRev(request: IncomingRequest): void {

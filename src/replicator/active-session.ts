@@ -9,7 +9,7 @@ import { deferred } from '../base/index.js';
 import type { IncomingRequest } from '../blip/index.js';
 import type { ReplicationStore } from '../database/index.js';
 import { MessagingError } from '../endpoint/index.js';
-import { isHawserError } from '../errors.js';
+import { isHawserError, type HawserError } from '../errors.js';
 import { ActiveCollection, type ActiveTerms } from './active-collection.js';
 import { CheckpointSaver } from './checkpoint-saver.js';
 import { agreeOnCollections } from './collection-agreement.js';
@@ -106,7 +106,7 @@ export class ActiveSession implements SessionObserver {
 
   /** Something is being transferred, or was put off: a session that leaves something to the next one is never idle. */
   get isBusy(): boolean {
-    return !this.#isSettled || this.#collections.some(({ putOff }) => putOff !== undefined);
+    return !this.#isSettled || this.#putOff !== undefined;
   }
 
   /** Documents handled, and known of so far. */
@@ -203,17 +203,21 @@ export class ActiveSession implements SessionObserver {
     return this.#started && this.#collections.every((collection) => collection.isIdle);
   }
 
+  /** Why something was left to the next session, if anything was. */
+  get #putOff(): HawserError | undefined {
+    return this.#collections.find(({ putOff }) => putOff !== undefined)?.putOff;
+  }
+
   #maybeFinish(): void {
     if (!this.#isSettled) return;
     const { continuous } = this.#options;
-    const isPutOff = this.#collections.some((collection) => collection.putOff !== undefined);
-    if (continuous && !isPutOff) return this.#saver.settled();
+    if (continuous && this.#putOff === undefined) return this.#saver.settled();
     if (!continuous && this.#collections.some((collection) => collection.isPushing)) return;
     void this.#saver
       .save()
       .then(() => {
         if (!this.#isSettled) return;
-        const putOff = this.#collections.find((collection) => collection.putOff !== undefined)?.putOff;
+        const putOff = this.#putOff;
         // It is asked for again in a new session, when the replicator says so.
         if (putOff !== undefined) this.failed(putOff);
         else if (!continuous) this.#finished.resolve();

@@ -1,7 +1,8 @@
 /**
  * When the checkpoints of a session are saved (specification 4.4): some seconds after something changed, sooner when nothing
  * was saved for as long, and at once when somebody asks. A link that carries a small update now and then would otherwise carry
- * a checkpoint with each, and write it to both disks. One save is under way at a time, and calls during it share the one after it, however long it takes.
+ * a checkpoint with each, and write it to both disks. One save is under way at a time, and calls during it share the one after
+ * it, however long it takes.
  */
 import { deferred, type Clock, type Timer } from '../base/index.js';
 import { CHECKPOINT_DOCUMENTS, CHECKPOINT_INTERVAL_MS } from './tuning.js';

@@ -68,7 +68,7 @@ export class ProposalQueue<T> {
       const list = this.#waiting.splice(0, this.#listLength);
       void this.#propose(list).finally(() => {
         this.#lists.leave();
-        for (let count = list.length; count > 0; count--) this.#unanswered.leave();
+        this.#unanswered.leave(0, list.length);
         this.#settled();
       });
       if (this.#waiting.length === 0) this.#taken?.resolve();

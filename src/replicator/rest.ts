@@ -7,6 +7,7 @@ export class Rest {
   readonly #begin: () => void;
   #timer: Timer | undefined;
   #isUsed = false;
+  #isOver = false;
 
   /** @param begin called when nothing was used for `afterMs`, and again only after it was used again */
   constructor(clock: Clock, afterMs: number, begin: () => void) {
@@ -16,11 +17,14 @@ export class Rest {
   }
 
   used(): void {
+    if (this.#isOver) return;
     this.#isUsed = true;
     this.#timer ??= this.#clock.setTimer(this.#afterMs, () => this.#look());
   }
 
+  /** For good. */
   stop(): void {
+    this.#isOver = true;
     this.#timer?.cancel();
     this.#timer = undefined;
   }

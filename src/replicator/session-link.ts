@@ -49,7 +49,6 @@ export class SessionLink {
   readonly #blobServer: BlobServer;
   readonly #watchdog: Watchdog;
   readonly #rest: Rest | undefined;
-  #isReleased = false;
 
   constructor(options: SessionLinkOptions, parts: SessionLinkParts) {
     const { connection, blip, shareBuffers, clock, logger, silenceMs } = options;
@@ -64,7 +63,7 @@ export class SessionLink {
       shareBuffers,
       onRequest: (request) => this.#handle(request, parts),
       readingGate: () => backlog.gate(),
-      onSent: () => this.#isReleased || this.#rest?.used(),
+      onSent: () => this.#rest?.used(),
       logger,
     });
     this.services = {
@@ -97,7 +96,6 @@ export class SessionLink {
   /** The session is over. Resolves when nothing is being read for the peer any more. */
   async release(): Promise<void> {
     this.#watchdog.stop();
-    this.#isReleased = true;
     this.#rest?.stop();
     await this.#blobServer.settled();
   }
