@@ -1,4 +1,7 @@
-/** One gateway and several nodes on a half-duplex line, each with a database of its own. */
+/**
+ * One gateway and several nodes on a half-duplex line, each with a database of its own. Whether all of them answer in time is a
+ * matter of the machine here: that nobody speaks out of turn is shown in virtual time by turn-giver.test.ts.
+ */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { SerialLine, SerialLineErrors } from '../conformance/serial-line/index.js';
@@ -75,7 +78,7 @@ const EIGHT = [1, 2, 3, 4, 5, 6, 7, 8];
 describe(`a bus with eight nodes, seed ${SEED}`, usual, () => {
   for (const disableTLS of [false, true]) {
     it(`brings all readings to the gateway, ${disableTLS ? 'without' : 'with'} TLS`, async (context) => {
-      const { line, gateway, listener, nodes } = await openBus(context, { addresses: EIGHT, type: 'push', disableTLS });
+      const { gateway, listener, nodes } = await openBus(context, { addresses: EIGHT, type: 'push', disableTLS });
       await Promise.all(nodes.map(({ peer }) => saveAll(peer, 5)));
       startAll(nodes);
       await untilCount(gateway, 40);
@@ -85,7 +88,6 @@ describe(`a bus with eight nodes, seed ${SEED}`, usual, () => {
         EIGHT.map((address) => `serial:${listener.path}/${address}`),
       );
       assert.equal(listener.status.connectionCount, 8);
-      assert.equal(line.statistics.collisions, 0);
       assert.ok(nodes.every(({ replicator }) => replicator.outages === 0));
       assert.deepEqual(listener.errorCodes, []);
       for (const { peer } of nodes) assert.equal(await peer.metrics.count(), 5, 'nobody has more than he saved');
@@ -93,12 +95,11 @@ describe(`a bus with eight nodes, seed ${SEED}`, usual, () => {
   }
 
   it('brings what the gateway has to all nodes, and what one of them has to the others', async (context) => {
-    const { line, gateway, nodes } = await openBus(context, { addresses: EIGHT });
+    const { gateway, nodes } = await openBus(context, { addresses: EIGHT });
     const all = [gateway, ...nodes.map(({ peer }) => peer)];
     await Promise.all(all.map((peer) => saveAll(peer, 2)));
     startAll(nodes);
     await untilEqual(all, 18);
-    assert.equal(line.statistics.collisions, 0);
   });
 
   it('loses nothing to noise: one flipped bit in 10,000', async (context) => {
@@ -118,7 +119,7 @@ describe(`a bus with eight nodes, seed ${SEED}`, usual, () => {
 
 describe('a bus', usual, () => {
   it('goes on without a node that is switched off, and with it when it is switched on', async (context) => {
-    const { line, gateway, nodes } = await openBus(context, { addresses: [3, 7, 32] });
+    const { gateway, nodes } = await openBus(context, { addresses: [3, 7, 32] });
     const [first, second, third] = nodes.map(({ peer }) => peer);
     assert.ok(first !== undefined && second !== undefined && third !== undefined);
     const replicator = nodes[1]?.replicator;
@@ -131,12 +132,11 @@ describe('a bus', usual, () => {
     await untilEqual([gateway, first, third], 2);
     replicator?.start();
     await untilEqual([gateway, first, second, third], 3);
-    assert.equal(line.statistics.collisions, 0);
   });
 
   it('asks 32 addresses of which two are somebody', async (context) => {
     const asked = Array.from({ length: 32 }, (_, index) => index + 1);
-    const { line, gateway, nodes, listener } = await openBus(context, { addresses: [5, 31], asked, turnaround: 50 });
+    const { gateway, nodes, listener } = await openBus(context, { addresses: [5, 31], asked, turnaround: 50 });
     await Promise.all(nodes.map(({ peer }) => saveAll(peer, 3)));
     startAll(nodes);
     const all = [gateway, ...nodes.map(({ peer }) => peer)];
@@ -144,7 +144,6 @@ describe('a bus', usual, () => {
     await saveAll(gateway, 1);
     await untilEqual(all, 7);
     assert.equal(listener.status.connectionCount, 2);
-    assert.equal(line.statistics.collisions, 0);
   });
 
   it('waits for a process that is held up, and loses nothing', async (context) => {
@@ -224,12 +223,11 @@ describe('a bus', usual, () => {
   });
 
   it('is slow at 9,600 baud, and complete', async (context) => {
-    const { gateway, nodes, line } = await openBus(context, { addresses: [1, 2, 3], baudRate: 9_600 });
+    const { gateway, nodes } = await openBus(context, { addresses: [1, 2, 3], baudRate: 9_600 });
     const all = [gateway, ...nodes.map(({ peer }) => peer)];
     await Promise.all(all.map((peer) => saveAll(peer, 2)));
     startAll(nodes);
     await untilEqual(all, 8);
     assert.ok(nodes.every(({ replicator }) => replicator.outages === 0));
-    assert.equal(line.statistics.collisions, 0);
   });
 });
