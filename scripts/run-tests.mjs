@@ -5,10 +5,11 @@
  *
  * A FILTER is a part of a path (`blip`, `test/storage/`); without one every test/**\/*.test.ts runs. `--fast` leaves out
  * what needs sockets, processes, dist/ or patience: test/integration, test/house/exports and files named *.slow.test.ts.
- * Files named *.long.test.ts take minutes and run with `--long` alone, which runs nothing else.
+ * Files named *.long.test.ts take minutes and run with `--long` alone, which also runs with full effort the files that do a
+ * fifth of it otherwise (test/support/effort.ts), and nothing else.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -32,7 +33,7 @@ for (const argument of process.argv.slice(2)) {
 const files = readdirSync(`${root}test`, { recursive: true })
   .map((path) => `test/${path.replaceAll('\\', '/')}`)
   .filter((path) => path.endsWith('.test.ts'))
-  .filter((path) => path.endsWith('.long.test.ts') === long)
+  .filter((path) => path.endsWith('.long.test.ts') === long || (long && doesMoreWithEffort(path)))
   .filter((path) => !fast || !NOT_FAST.test(path))
   .filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)))
   .sort();
@@ -49,9 +50,13 @@ const { status } = spawnSync(
     '--test-reporter-destination=stdout',
     ...files,
   ],
-  { cwd: root, stdio: 'inherit' },
+  { cwd: root, stdio: 'inherit', env: { ...process.env, ...(long ? { HAWSER_TEST_EFFORT: 'full' } : {}) } },
 );
 process.exit(status ?? 1);
+
+function doesMoreWithEffort(path) {
+  return readFileSync(`${root}${path}`, 'utf8').includes('/support/effort.js');
+}
 
 function fail(message) {
   console.error(message);

@@ -9,10 +9,11 @@ import {
   writeBody,
   type RandomSource,
 } from '../../src/base/index.js';
+import { effort } from '../support/effort.js';
 import { looseText, pick, randomDocument, randomInteger, randomValue } from './random-json.js';
 
 const LIMITS = { maxDepth: 100, maxBytes: 1_000_000 };
-const ROUNDS = 20_000;
+const ROUNDS = effort(20_000);
 const SEED = 20_240_501;
 
 test(`reads back ${ROUNDS} random documents as they were written, and their text is canonical`, () => {

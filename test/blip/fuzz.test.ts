@@ -4,12 +4,13 @@ import { setImmediate } from 'node:timers/promises';
 import { type RandomSource, seededRandom } from '../../src/base/index.js';
 import { BlipConnection, type BlipOptions } from '../../src/blip/index.js';
 import { isHawserError } from '../../src/errors.js';
+import { effort } from '../support/effort.js';
 import { messageOf, throwsCode } from './drive.js';
 import { ACKMSG, COMPRESSED, ERR, MORE, MSG, NOREPLY, payload, RawSender, RPY, varint } from './raw-peer.js';
 
 /** Any seed must do: `FUZZ_SEED=7 node --import tsx --test test/blip/fuzz.test.ts`. */
 const FIRST_SEED = Number(process.env['FUZZ_SEED'] ?? 1);
-const FRAMES = 100_000;
+const FRAMES = effort(100_000);
 
 const LIMITS: BlipOptions = {
   maxFrameSize: 32_768,

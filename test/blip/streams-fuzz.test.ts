@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type RandomSource, seededRandom } from '../../src/base/index.js';
 import { BlipConnection, type SentRequest, StreamedBody } from '../../src/blip/index.js';
+import { effort } from '../support/effort.js';
 
 /** Any seed must do: `FUZZ_SEED=7 node --import tsx --test test/blip/streams-fuzz.test.ts`. */
 const FIRST_SEED = Number(process.env['FUZZ_SEED'] ?? 1);
-const SESSIONS = 150;
+const SESSIONS = effort(150);
 
 test(`${SESSIONS} sessions of streams among other messages: nothing lost, nothing mixed up, little in memory`, () => {
   let cut = 0;

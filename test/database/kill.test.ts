@@ -1,5 +1,5 @@
 /**
- * A process that is killed at any moment loses nothing that it was told is saved: fifty times a writer is killed with
+ * A process that is killed at any moment loses nothing that it was told is saved: again and again a writer is killed with
  * SIGKILL, and the folder is opened again.
  */
 import assert from 'node:assert/strict';
@@ -11,10 +11,11 @@ import { fileURLToPath } from 'node:url';
 import { seededRandom, silentLogger, type RandomSource } from '../../src/base/index.js';
 import { Database, ReplicationStore, splitHistory, type Collection, type Document } from '../../src/database/index.js';
 import { cleanup } from '../support/cleanup.js';
+import { effort } from '../support/effort.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { turnOfEventLoop } from './fixtures.js';
 
-const ROUNDS = 50;
+const ROUNDS = effort(50);
 /** A folder is used for so many rounds, so that what was recovered is written to and recovered again. */
 const ROUNDS_PER_FOLDER = 10;
 

@@ -4,11 +4,12 @@ import { test } from 'node:test';
 import { seededRandom, utf8Length, type RandomSource } from '../../src/base/index.js';
 import { applyDelta, createDelta } from '../../src/delta/index.js';
 import { isHawserError } from '../../src/errors.js';
+import { effort } from '../support/effort.js';
 import { Mutator } from '../support/mutate.js';
 import { pick, randomInteger } from '../base/random-json.js';
 import { randomPair } from './documents.js';
 
-const ROUNDS = 20_000;
+const ROUNDS = effort(20_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_240_802);
 
 test(`takes or refuses ${ROUNDS} spoilt deltas, with one error only`, () => {

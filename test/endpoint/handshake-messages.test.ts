@@ -5,7 +5,7 @@ import { seededRandom, utf8 } from '../../src/base/index.js';
 import { isMessagingError, MAX_HANDSHAKE_SIZE, type HandshakeRequest, type Message } from '../../src/endpoint/index.js';
 import { decodeReply, decodeRequest, encodeReply, encodeRequest } from '../../src/endpoint/handshake/messages.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const PROTOCOLS = ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'];
 const REQUEST: HandshakeRequest = { path: '/vessel/_blipsync', protocols: PROTOCOLS };
 const RIGHT = { hawser: 1, path: '/vessel/_blipsync', protocols: PROTOCOLS };

@@ -19,7 +19,7 @@ import { HawserError } from '../../src/errors.js';
 import { connectionConformance, ConnectionRecorder } from '../conformance/index.js';
 import { countingClock } from '../support/counting-clock.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const PROTOCOLS = ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'];
 const REQUEST: HandshakeRequest = { path: '/vessel/_blipsync', protocols: PROTOCOLS };
 const LET_IN = { status: 101, protocol: 'BLIP_3+CBMobile_3', peer: 'somebody' } as const;

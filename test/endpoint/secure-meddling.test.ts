@@ -8,7 +8,7 @@ import { ConnectionRecorder } from '../conformance/index.js';
 import { selfSignedIdentity } from '../support/certificates.js';
 import { bytes, hex, opened, securePair, settle } from '../support/secure-pair.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 
 let device: TLSIdentity;
 before(async () => {

@@ -17,7 +17,7 @@ import { sendUntilBlocked } from '../conformance/connection-steps.js';
 import { bytes, opened, securePair, settle, type ClientOptions } from '../support/secure-pair.js';
 import { chainedIdentity, issue, selfSignedIdentity, type Issuer } from '../support/certificates.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const clock = systemClock;
 const SECRET = 'the reason that nobody else may read';
 

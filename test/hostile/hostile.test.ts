@@ -11,7 +11,7 @@ import { record, replay } from './recording.js';
 import { Siege, type SiegeOptions } from './siege.js';
 
 /** Of one test. */
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_260_301);
 /** How many connections of an attack there are here at the most: enough to meet every limit that they can. */
 const COUNT = 30;

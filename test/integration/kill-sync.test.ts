@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { Database, seededRandom } from '../../src/index.js';
 import { startChild, type TestChild } from '../support/child-process.js';
+import { effort } from '../support/effort.js';
 import { contents } from '../support/peers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const DOCUMENTS = 4_000;
-const KILLS = 8;
+const KILLS = effort(20);
 
 /** Reads lines until one matches. */
 async function lineOf(child: TestChild, wanted: RegExp): Promise<RegExpExecArray> {

@@ -1,3 +1,3 @@
 import { testLargeBlob } from '../support/large-blob.js';
 
-testLargeBlob(64, 120_000);
+testLargeBlob(16, 120_000);

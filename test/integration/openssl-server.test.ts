@@ -13,7 +13,7 @@ import { refusedConnection } from '../support/refused-connection.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed';
-const LIMIT = { timeout: 60_000, skip };
+const LIMIT = { timeout: 120_000, skip };
 const PAST = { validFrom: new Date(Date.now() - 7_200_000), validTo: new Date(Date.now() - 3_600_000) };
 
 let boat: TLSIdentity;

@@ -18,7 +18,7 @@ import { openPeer, type Peer } from '../support/peers.js';
 import { RawBlipPeer } from '../support/raw-blip-peer.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 10_000 };
+const LIMIT = { timeout: 120_000 };
 
 async function doorOf(context: TestContext, make: (peer: Peer) => Partial<PeerListenerOptions> = () => ({})) {
   const peer = await openPeer(context, 'vessel');

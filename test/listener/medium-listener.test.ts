@@ -19,7 +19,7 @@ import { cleanup } from '../support/cleanup.js';
 import { connectOptions } from '../support/connect-options.js';
 import { openPeer } from '../support/peers.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const SELF_SIGNED = { trust: { acceptOnlySelfSignedServerCertificate: true } };
 
 /** Its medium is memory. */

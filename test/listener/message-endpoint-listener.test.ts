@@ -16,7 +16,7 @@ import { openPeer } from '../support/peers.js';
 import { RawBlipPeer } from '../support/raw-blip-peer.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 10_000 };
+const LIMIT = { timeout: 120_000 };
 
 async function listenerOf(context: TestContext, options: Partial<MessageEndpointListenerOptions> = {}) {
   const peer = await openPeer(context, 'ours');

@@ -36,7 +36,7 @@ import { cleanup } from '../support/cleanup.js';
 import { contents, openPeer, type Peer } from '../support/peers.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const PATH = '/hub/_blipsync';
 const PROTOCOLS = ['BLIP_3+CBMobile_3'];
 const PASSWORD = 'a password that nobody else may read';

@@ -15,7 +15,7 @@ import {
 import { openPeer } from '../support/peers.js';
 import { RawBlipPeer } from '../support/raw-blip-peer.js';
 
-const LIMIT = { timeout: 10_000 };
+const LIMIT = { timeout: 120_000 };
 const BOTH = ['BLIP_3+CBMobile_3', 'BLIP_3+CBMobile_2'];
 
 async function listenerOf(context: TestContext, options: Partial<PeerListenerOptions> = {}, name = 'vessel') {

@@ -41,7 +41,7 @@ for (const protocolVersion of [5, 4] as const) {
     `with the configuration of the README, MQTT ${protocolVersion}`,
     {
       skip: mosquittoProblem() ?? false,
-      timeout: 90_000,
+      timeout: 120_000,
     },
     () => {
       const meet = async (context: TestContext) => {

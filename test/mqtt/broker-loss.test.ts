@@ -108,7 +108,7 @@ describe('what a broker sends', () => {
 
   test(
     'may be more than a WebSocket message may hold: then it is lost, though the broker does not answer the close',
-    { timeout: 15_000 },
+    { timeout: 120_000 },
     async (context) => {
       const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'mqtt' });
       cleanup(context, () => {

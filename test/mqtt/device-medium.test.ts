@@ -14,7 +14,7 @@ import { CONNACK_5, ScriptedBroker } from '../support/scripted-broker.js';
 import { turns, turnsUntil } from '../support/turns.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const topics = new ListenerTopics('test', 'test', 'bridge');
 let devices = 0;
 

@@ -10,7 +10,7 @@ import { mosquittoProblem } from '../support/mosquitto.js';
 import { assertExchange, nextEnd, nextOffline } from '../support/mqtt-peers.js';
 import { besiege, type Siege } from '../support/siege-of-a-bridge.js';
 
-const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 90_000 };
+const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 120_000 };
 const topics = new ListenerTopics('test', 'hawser', 'bridge');
 const NOTHING = { next: 0, credit: 0, ahead: [], wantsAnswer: false };
 

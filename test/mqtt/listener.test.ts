@@ -14,7 +14,7 @@ import { unusedPort } from '../support/raw-servers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const topics = new ListenerTopics('test', 'hawser', 'bridge');
-const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 90_000 };
+const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 120_000 };
 /** Nothing in these tests is to be noticed by it. */
 const keepAlive = 3_600;
 

@@ -8,7 +8,7 @@ import { deviceOf, startBridge, startDevice } from '../support/mqtt-peers.js';
 import { contents, openPeer, whenChanged, type Peer } from '../support/peers.js';
 import { watchedLine } from '../support/watched-line.js';
 
-const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 90_000 };
+const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 120_000 };
 /** What is ahead of time, and the log-in at the broker, which is not metered. */
 const BURST_SECONDS = 0.03;
 const LOG_IN = 1_000;

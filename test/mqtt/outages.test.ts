@@ -12,7 +12,7 @@ import { contents, openPeer, whenChanged, type Peer } from '../support/peers.js'
 import { TcpRelay } from '../support/tcp-relay.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 90_000 };
+const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 120_000 };
 /** Nothing is to be noticed by it, but where it is the matter. */
 const keepAlive = 3_600;
 

@@ -14,7 +14,7 @@ import { hello, Stranger } from '../support/stranger.js';
 import { turns, turnsUntil } from '../support/turns.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const topics = new ListenerTopics('test', 'test', 'bridge');
 /** For connecting, and for saying good-bye. */
 const TIME_LIMITS = [15_000, 5_000];

@@ -14,7 +14,7 @@ import { assertExchange, nextEnd, nextOffline } from '../support/mqtt-peers.js';
 import { besiege } from '../support/siege-of-a-bridge.js';
 import { hello } from '../support/stranger.js';
 
-const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 90_000 };
+const SETTINGS = { skip: mosquittoProblem() ?? false, timeout: 120_000 };
 const topics = new ListenerTopics('test', 'hawser', 'bridge');
 const EVERY_DOWN = 'hawser/v1/bridge/down/+/+';
 const SEED = 5;

@@ -7,7 +7,7 @@ import { openPeer, type Peer } from '../support/peers.js';
 import type { RawReply } from '../support/raw-blip-peer.js';
 import { countReads, serveRestricted, type RecordingPeer, type Rights } from './restricted.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const A1 = revisionID(1);
 
 interface Ours extends Peer {

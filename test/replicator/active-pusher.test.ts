@@ -15,7 +15,7 @@ import {
 import { openPeer } from '../support/peers.js';
 import type { RawBlipPeer, RawHandler, RawRequest } from '../support/raw-blip-peer.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const TEXT = 'x'.repeat(300);
 /** What a peer of ours answers to a list from which it wants everything. */
 const WILLING = { deltas: 'true', blobs: 'true', maxHistory: '50' };

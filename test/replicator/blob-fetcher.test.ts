@@ -13,7 +13,7 @@ import { errorToReply, isTransientReply } from '../../src/replicator/remote-erro
 import { MAX_BYTES_AWAITING_BLOBS } from '../../src/replicator/tuning.js';
 import { blobPeers, referenceTo } from './blob-peers.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const noise = (size: number, seed = 1): Uint8Array => seededRandom(seed).bytes(size);
 

@@ -9,7 +9,7 @@ import { SharedBlobs } from '../../src/replicator/shared-blobs.js';
 import { MAX_BLOBS_SERVED } from '../../src/replicator/tuning.js';
 import { blobPeers, referenceTo } from './blob-peers.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const HELLO = Buffer.from('Hello, Couchbase blob!');
 /** 00 01 … 13 */
 const NONCE = Uint8Array.from({ length: 20 }, (_, index) => index);

@@ -7,7 +7,7 @@ import { openPeer } from '../support/peers.js';
 import type { RawRequest } from '../support/raw-blip-peer.js';
 import { announceTo, endOfFeed, pullFromRaw, revTo, told, type RawPullOptions } from '../support/raw-pull.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const [A1, A2, A3] = [revisionID(1), revisionID(2), revisionID(3)];
 
 describe('the request for a feed', LIMIT, () => {

@@ -12,7 +12,7 @@ import { announceTo, endOfFeed, pullFromRaw, revTo, told, type RawPull } from '.
 import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const SEED = Number(process.env['HAWSER_FUZZ_SEED'] ?? 20_260_101);
 const [A1, A2, A3] = [revisionID(1), revisionID(2), revisionID(3)];
 const [B1, B2] = [revisionID(1, 'b'), revisionID(2, 'b')];

@@ -18,7 +18,7 @@ import { contents, openPeer, whenChanged } from '../support/peers.js';
 import { batchOf, batchTo, entriesOf, idsOf, NO_BATCHES, type RawRevision } from '../support/raw-batch.js';
 import type { RawBlipPeer, RawRequest } from '../support/raw-blip-peer.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const SEED = Number(process.env['HAWSER_FUZZ_SEED'] ?? 20_260_101);
 const [A1, A2, A3] = [revisionID(1), revisionID(2), revisionID(3)];
 const [B1, B2] = [revisionID(1, 'b'), revisionID(2, 'b')];

@@ -17,7 +17,7 @@ import {
 import { whenChanged } from '../support/peers.js';
 import type { RawBlipPeer, RawReply } from '../support/raw-blip-peer.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const [A1, A2, A3] = [revisionID(1), revisionID(2), revisionID(3)];
 const [B1, B2, B3] = [revisionID(1, 'b'), revisionID(2, 'b'), revisionID(3, 'b')];
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { connectRaw, getCollections, serveCollections } from '../support/hostile.js';
 import { link, openPeer } from '../support/peers.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 
 describe('messages in the wrong order', LIMIT, () => {
   it('cost their sender an error each, and no other client anything', async (context) => {

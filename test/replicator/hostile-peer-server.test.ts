@@ -19,7 +19,7 @@ import type { RawBlipPeer, RawHandler, RawReply } from '../support/raw-blip-peer
 import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const A1 = revisionID(1);
 
 /** Starts and waits for the end; resolves to the code of the error, or undefined. */

@@ -9,7 +9,7 @@ import { MessageChannel, type MessageChannelOptions } from '../../src/replicator
 import { ack, ACKRPY, COMPRESSED, MORE, MSG, payload, RawReceiver, RawSender, RPY } from '../blip/raw-peer.js';
 import { memoryLogger } from '../support/memory-logger.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const MIB = 1024 * 1024;
 const get = (profile = 'get') => ({ properties: { Profile: profile } });
 

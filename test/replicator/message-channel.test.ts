@@ -13,7 +13,7 @@ import {
 import { MessageChannel, type MessageChannelOptions } from '../../src/replicator/message-channel.js';
 import { memoryLogger } from '../support/memory-logger.js';
 
-const LIMIT = { timeout: 10_000 };
+const LIMIT = { timeout: 120_000 };
 const get = (profile: string) => ({ properties: { Profile: profile } });
 const profileOf = (request: IncomingRequest): string | undefined => request.properties.get('Profile');
 

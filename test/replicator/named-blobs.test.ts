@@ -12,7 +12,7 @@ import { openPeer, sync, type Peer } from '../support/peers.js';
 import type { RawReply, RawRequest } from '../support/raw-blip-peer.js';
 import { serveRestricted, type RecordingPeer } from './restricted.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const LARGE = seededRandom(1).bytes(50_000);
 const SMALL = Buffer.from('positive');
 const A1 = revisionID(1);

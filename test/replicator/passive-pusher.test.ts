@@ -10,7 +10,7 @@ import { memoryLogger } from '../support/memory-logger.js';
 import { openPeer, type Peer } from '../support/peers.js';
 import { RawBlipPeer, type RawRequest } from '../support/raw-blip-peer.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const TEXT = 'x'.repeat(300);
 const WILLING = { deltas: 'true', blobs: 'true', maxHistory: '50' };
 

@@ -6,7 +6,7 @@ import { openPeer } from '../support/peers.js';
 import { announceTo, endOfFeed, pullFromRaw, revTo, told } from '../support/raw-pull.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const [A1, A2] = [revisionID(1), revisionID(2)];
 
 describe('a pull filter', LIMIT, () => {

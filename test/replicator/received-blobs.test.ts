@@ -7,7 +7,7 @@ import { openPeer } from '../support/peers.js';
 import type { RawBlipPeer, RawRequest } from '../support/raw-blip-peer.js';
 import { announceTo, blobBytes, endOfFeed, pullFromRaw, revTo, told } from '../support/raw-pull.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const A1 = revisionID(1);
 const CONTENT = 'Hello, Couchbase blob!';
 

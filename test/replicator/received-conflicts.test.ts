@@ -6,7 +6,7 @@ import { revisionID, savedCheckpoint } from '../support/hostile.js';
 import { openPeer } from '../support/peers.js';
 import { announceTo, endOfFeed, pullFromRaw, revTo, told } from '../support/raw-pull.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const B2 = revisionID(2, 'b');
 
 describe('a conflicting revision that is pulled', LIMIT, () => {

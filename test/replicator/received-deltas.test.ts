@@ -15,7 +15,7 @@ import { openPeer, type Peer } from '../support/peers.js';
 import { RawBlipPeer } from '../support/raw-blip-peer.js';
 import { announceTo, endOfFeed, pullFromRaw, revTo, told } from '../support/raw-pull.js';
 
-const LIMIT = { timeout: 20_000 };
+const LIMIT = { timeout: 120_000 };
 const [A1, A2, A3] = [revisionID(1), revisionID(2), revisionID(3)];
 const BODY = '{"n":1.0,"big":9007199254740993,"keep":[true]}';
 

@@ -10,7 +10,7 @@ import { againstRaw, storeOf } from '../support/hostile.js';
 import { contents, link, openPeer, sync } from '../support/peers.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 describe('inside a batch of its database', LIMIT, () => {
   it('a replicator refuses what would wait for the batch, and the batch goes on', async (context) => {

@@ -10,7 +10,7 @@ import { openPeer } from '../support/peers.js';
 import { RawBlipPeer } from '../support/raw-blip-peer.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 describe('the watch over a silent peer', () => {
   function watch(): {

@@ -14,7 +14,7 @@ import { contents, openPeer, type AnyCollection, type Peer } from '../support/pe
 import { ALL_MEDIA, replicatorTo } from '../support/secure-peers.js';
 import { clientOf, listen, syncOver, urlOf, whenActivity } from '../support/web-socket-peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 /** `metrics` and two more, each with a document of its owner's. */
 interface Ship extends Peer {

@@ -8,7 +8,7 @@ import { documentProblems } from '../support/document-problems.js';
 import { link, openPeer, sync, whenChanged, type Peer } from '../support/peers.js';
 import { blobBytes } from '../support/raw-pull.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const MIB = 1024 * 1024;
 
 function bytesOf(length: number, seed: number): Buffer {

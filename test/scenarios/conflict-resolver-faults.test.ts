@@ -12,7 +12,7 @@ import {
 } from '../support/conflicted-peers.js';
 import { contents } from '../support/peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 describe('a conflict resolver', LIMIT, () => {
   it('155. is called again where the document is edited meanwhile, and ten times at the most', async (context) => {

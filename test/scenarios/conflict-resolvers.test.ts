@@ -13,7 +13,7 @@ import {
 import type { MemoryLogger } from '../support/memory-logger.js';
 import { openPeer, sync, whenChanged } from '../support/peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 describe('a conflict resolver', LIMIT, () => {
   it('150. may choose the remote document: it is taken as it is, and nothing is pushed', async (context) => {

@@ -8,7 +8,7 @@ import { memoryLogger } from '../support/memory-logger.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { contents, openPeer, sync, link, type Peer } from '../support/peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 /** Two peers with one document in common. */
 async function peersWithDocument(context: TestContext): Promise<{ a: Peer; b: Peer }> {

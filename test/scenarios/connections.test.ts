@@ -8,7 +8,7 @@ import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { clientOf, listen, urlOf, whenActivity } from '../support/web-socket-peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const random = seededRandom(1);
 const passing = new MessagingError('CONNECTION_INTERRUPTED', 'the radio is busy', { recoverable: true });
 const lasting = new MessagingError('CONNECTION_FAILED', 'there is no such radio', { recoverable: false });

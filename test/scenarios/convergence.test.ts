@@ -25,7 +25,7 @@ for (const [name, topology, size] of [
   ['ring', ring, 3],
   ['mesh', mesh, 4],
 ] as const) {
-  describe(`peers in a ${name}`, { timeout: 60_000 }, () => {
+  describe(`peers in a ${name}`, { timeout: 120_000 }, () => {
     for (const seed of [1, 2, 3, 4, 5, 6]) {
       it(`end equal after random edits and broken links, seed ${seed}`, (context) =>
         converge(context, topology, size, seed, undefined));

@@ -7,7 +7,7 @@ import { documentProblems } from '../support/document-problems.js';
 import { storeOf } from '../support/hostile.js';
 import { contents, link, openPeer, type LinkOptions, type Peer } from '../support/peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const DIRECTIONS = ['push', 'pull'] as const;
 
 /** Two peers in one direction: `from` is edited, `to` follows. */

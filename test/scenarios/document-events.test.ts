@@ -6,7 +6,7 @@ import { DocumentEvents } from '../../src/replicator/document-events.js';
 import { link, openPeer, sync } from '../support/peers.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 
 async function twoPeers(context: TestContext) {
   return { a: await openPeer(context, 'a'), b: await openPeer(context, 'b') };

@@ -8,7 +8,7 @@ import { link, openPeer, sync, whenChanged, type AnyCollection, type Peer } from
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const SECOND = 1_000;
 
 interface Device extends Peer {

@@ -14,7 +14,7 @@ import { memoryLogger } from '../support/memory-logger.js';
 import { contents, link, openPeer, type Peer } from '../support/peers.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const KIB = 1024;
 
 /** A peer on a disk of its own that holds less than the documents of `fill`; `makeRoom` gives back what else lies there. */

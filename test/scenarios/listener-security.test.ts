@@ -28,7 +28,7 @@ import { assertRefused, assertSyncs, REFUSALS, secure, wss } from '../support/se
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { listen, syncOver } from '../support/web-socket-peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const LOCAL = { networkInterface: '127.0.0.1', disableTLS: false };
 
 async function twoPeers(context: TestContext) {

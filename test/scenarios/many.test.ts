@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { traced, type MessageEndpointConnection } from '../../src/index.js';
 import { contents, link, openPeer, whenChanged, type AnyCollection, type Link, type Peer } from '../support/peers.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 
 async function fill(peer: Peer, count: number): Promise<void> {
   await Promise.all(

@@ -12,7 +12,7 @@ import {
   type ServerOptions,
 } from '../support/secure-peers.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const MEDIA = [...ALL_MEDIA, mqtt311, mqttAedes, bus];
 
 for (const medium of MEDIA) {

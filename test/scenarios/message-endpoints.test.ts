@@ -24,7 +24,7 @@ import { contents, link, openPeer, sync, whenChanged, type AnyCollection } from 
 import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 /** A radio of 20 kB/s that carries 1 KiB at a time. */
 const SLOW_PIECE = 1_024;
 const SLOW_BYTES_PER_SECOND = 20_000;

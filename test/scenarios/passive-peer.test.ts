@@ -18,7 +18,7 @@ import { unusedPort } from '../support/raw-servers.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { clientOf, listen, listenerOf, syncOver, urlOf, whenActivity } from '../support/web-socket-peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const TYPES = ['push', 'pull', 'pushAndPull'] as const satisfies ReplicatorOptions['type'][];
 
 async function clientAndServer(context: TestContext) {

@@ -6,7 +6,7 @@ import { documentProblems } from '../support/document-problems.js';
 import { againstRaw, collectionOf, revisionID } from '../support/hostile.js';
 import { contents, link, openPeer, sync, whenChanged } from '../support/peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 /** `id` of each document that was pulled, with `+deleted` and `+accessRemoved`; grows. */
 function pulled(replicator: Replicator): string[] {

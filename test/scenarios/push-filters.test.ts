@@ -8,7 +8,7 @@ import { deferred, type DocumentFlags, type Replicator } from '../../src/index.j
 import { documentProblems } from '../support/document-problems.js';
 import { link, openPeer, sync, whenChanged, type AnyCollection, type Peer } from '../support/peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 async function pair(context: TestContext): Promise<{ a: Peer; b: Peer }> {
   return { a: await openPeer(context, 'a'), b: await openPeer(context, 'b') };

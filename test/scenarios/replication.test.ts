@@ -11,7 +11,7 @@ import {
 } from '../../src/index.js';
 import { contents, link, openPeer, sync, whenChanged, type AnyCollection } from '../support/peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 async function fill(collection: AnyCollection, count: number, prefix: string): Promise<void> {
   await Promise.all(

@@ -21,7 +21,7 @@ import { contents, link, openPeer, sync, whenChanged, type AnyCollection } from 
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const random = seededRandom(1);
 const passing = new MessagingError('CONNECTION_REFUSED', 'nobody listens', { recoverable: true });
 

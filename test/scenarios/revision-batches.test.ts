@@ -18,7 +18,7 @@ import { skipWaits } from '../support/retry-clock.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { WireWatch } from '../support/wire-watch.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const SEED = Number(process.env['HAWSER_FUZZ_SEED'] ?? 20_260_101);
 const DIRECTIONS = ['push', 'pull'] as const;
 /** A megabyte that does not compress. */

@@ -43,7 +43,7 @@ class Barrier {
   });
 }
 
-describe('a deletion and a new document of the same ID', { timeout: 30_000 }, () => {
+describe('a deletion and a new document of the same ID', { timeout: 120_000 }, () => {
   for (const enableRevisionBatches of [true, false]) {
     for (const edits of [1, 3]) {
       const how = `${enableRevisionBatches ? 'in batches' : 'alone'}, edited ${edits === 1 ? 'once' : 'more often'}`;

@@ -9,7 +9,7 @@ import { TcpRelay } from '../support/tcp-relay.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 import { clientOf, listen, urlOf, whenActivity } from '../support/web-socket-peers.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const random = seededRandom(1);
 const passing = new MessagingError('CONNECTION_REFUSED', 'nobody listens', { recoverable: true });
 

@@ -22,7 +22,7 @@ import { openPeer, type Peer } from '../support/peers.js';
 import { assertRefused, assertSyncs, REFUSALS, wss, type Server } from '../support/secure-peers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const DAY_MS = 86_400_000;
 const SERVER: CreateIdentityOptions = { keyUsages: ['serverAuth'], attributes: { commonName: 'boat' } };
 const CLIENT: CreateIdentityOptions = { keyUsages: ['clientAuth'], attributes: { commonName: 'phone' } };

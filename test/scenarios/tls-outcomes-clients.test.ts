@@ -28,7 +28,7 @@ import {
   type ServerOptions,
 } from '../support/secure-peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 /** Issues the certificates of the devices. */
 let fleet: TLSIdentity;

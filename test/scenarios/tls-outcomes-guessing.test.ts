@@ -7,7 +7,7 @@ import { skipWaits } from '../support/retry-clock.js';
 import { replicatorTo, secure, ws, type ClientOptions } from '../support/secure-peers.js';
 import { VirtualClock } from '../support/virtual-clock.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 /** More failures than any listener should take without a pause. */
 const MANY = 50;
 

@@ -15,7 +15,7 @@ import { assertSyncs, SECURE_MEDIA } from '../support/secure-peers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { listen } from '../support/web-socket-peers.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const LOCAL = { networkInterface: '127.0.0.1', disableTLS: false };
 
 describe('the name of a server', LIMIT, () => {

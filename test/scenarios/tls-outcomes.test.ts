@@ -22,7 +22,7 @@ import {
 } from '../support/secure-peers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 const SELF_SIGNED_ONLY: ClientOptions = { acceptOnlySelfSignedServerCertificate: true };
 const pin = (pinnedServerCertificate: X509Certificate): ClientOptions => ({ pinnedServerCertificate });
 

@@ -8,7 +8,7 @@ import { URLEndpointListener } from '../../transports/websocket/index.js';
 import { cleanup } from '../support/cleanup.js';
 import { ALL, assertUnharmed, openOurs } from './injected-texts.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 /** Answers that let nobody in; 0 is a connection that was ended. */
 const REFUSED = new Set([0, 400, 401, 404, 429, 431]);
 

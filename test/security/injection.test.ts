@@ -11,7 +11,7 @@ import { againstRaw, connectRaw, getCollections, revisionID, storeOf } from '../
 import type { RawBlipPeer, RawReply } from '../support/raw-blip-peer.js';
 import { ALL, assertUnharmed, FORBIDDEN, openOurs, TEXTS } from './injected-texts.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const A1 = revisionID(1);
 const CONTENT = Buffer.from('Hello, blob!');
 const DIGEST = `sha1-${createHash('sha1').update(CONTENT).digest('base64')}`;

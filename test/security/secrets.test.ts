@@ -31,7 +31,7 @@ import { handshake, replicatorTo, secure } from '../support/secure-peers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { clientOf, whenActivity } from '../support/web-socket-peers.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const USER = 'mate';
 const PASSWORD = 'correct-horse-47-battery';
 const WRONG = 'wrong-staple-11-secret';

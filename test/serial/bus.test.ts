@@ -13,7 +13,7 @@ import { PEER, saveAll, TestListener, TestReplicator, untilEqual } from './seria
 
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_203);
 /** Most of the time they wait for the line. */
-const usual = { timeout: 60_000, skip: withoutSerialLine, concurrency: 3 };
+const usual = { timeout: 120_000, skip: withoutSerialLine, concurrency: 3 };
 const BAUD_RATE = 115_200;
 /** All of a bus are one process here, which is held up now and then for longer than a node on a device of its own. */
 const TURNAROUND_MS = 250;

@@ -12,7 +12,7 @@ import { SerialChild } from './serial-child.js';
 import { PEER, saveAll, TestListener, TestReplicator, untilEqual } from './serial-peers.js';
 
 /** They wait for timers and processes most of the time. */
-const usual = { timeout: 60_000, skip: withoutSerialLine, concurrency: 4 };
+const usual = { timeout: 120_000, skip: withoutSerialLine, concurrency: 4 };
 const BAUD_RATE = 115_200;
 
 interface Ends {

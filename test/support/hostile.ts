@@ -51,7 +51,7 @@ export async function serveRaw(
 
 /** Ends a connection on which a test waits in vain, so that its waits fail; a loopback alone does not keep the process alive. */
 function beImpatient(context: TestContext, raw: RawBlipPeer): void {
-  const timer = setTimeout(() => void raw.leave(), 10_000);
+  const timer = setTimeout(() => void raw.leave(), 60_000);
   cleanup(context, () => clearTimeout(timer));
 }
 

@@ -74,7 +74,7 @@ export async function pullFromRaw(
     onDocument: (outcome) => outcomes.push(outcome),
   });
   void raw.open().catch(() => undefined); // the session tells
-  const timer = setTimeout(() => void raw.leave(), 10_000);
+  const timer = setTimeout(() => void raw.leave(), 60_000);
   const ended = session.run().then(
     () => undefined,
     (error: unknown) => error as HawserError,
