@@ -12,9 +12,7 @@ describe('a process with 64 MiB of heap', { timeout: 120_000 }, () => {
     const child = startChild(context, 'bulk-process.ts', [directory, String(COUNT)], ['--max-old-space-size=64']);
     const line = await child.line();
     assert.ok(line !== undefined, child.errors());
-    const result = JSON.parse(line) as { count: number; peakMB: number };
-    context.diagnostic(line);
-    assert.equal(result.count, COUNT);
+    assert.deepEqual(JSON.parse(line), { count: COUNT });
     assert.equal(await child.finish(), 0, child.errors());
   });
 });
