@@ -198,6 +198,12 @@ describe('the checker refuses', () => {
       `import { X } from '../w/y.js';`,
       /outside of its own folder/,
     ],
+    [
+      'a file of an example in what they share',
+      'device-examples/shared/x.ts',
+      `import { X } from '../w/y.js';`,
+      /outside of its own folder/,
+    ],
     ['a name that is not exported', 'device-examples/v/x.ts', `import { X } from 'hawser/blip';`, /no public name/],
     ['a package in hawser/testing', 'test/conformance/index.ts', `import { X } from 'ws';`, /may not import ws/],
   ];
@@ -269,10 +275,11 @@ describe('the checker accepts', () => {
       'device-examples/v/x.ts',
       `import 'hawser/websocket'; import './hawser.js';`,
     ],
+    ['what examples share in one of them', 'device-examples/v/x.ts', `import '../shared/program.js';`],
   ];
   for (const [title, path, text] of cases) {
     test(title, () => {
-      const own = { 'device-examples/v/hawser.ts': '' };
+      const own = { 'device-examples/v/hawser.ts': '', 'device-examples/shared/program.ts': '' };
       assert.deepEqual(breaches(new Map(Object.entries({ ...NEIGHBOURS, ...own, [path]: text })), MADE_UP), []);
     });
   }

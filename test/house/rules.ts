@@ -24,6 +24,8 @@ const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { replicator: ['
 
 const PURE = ['src/blip/', 'src/revision/', 'src/delta/', 'transports/link/machine/'];
 const PURE_MODULES = ['node:zlib', 'node:crypto'];
+/** What examples have in common; what is in there imports nothing of theirs. */
+const SHARED_BY_EXAMPLES = 'device-examples/shared/';
 /** What waits, tells the time, throws dice or reaches outside. */
 const IMPURE_WORDS = new Set([
   ...['await', 'async', 'Promise', 'queueMicrotask', 'setTimeout', 'setInterval', 'setImmediate'],
@@ -140,9 +142,11 @@ function transportBreaches(path: string, { specifier, target }: Import): string[
 }
 
 function exampleBreaches(path: string, { specifier, target, package: name }: Import, facts: PackageFacts): string[] {
-  const folder = `${path.split('/').slice(0, 2).join('/')}/`;
+  const folders = [`${path.split('/').slice(0, 2).join('/')}/`, SHARED_BY_EXAMPLES];
   if (target !== undefined) {
-    return target.startsWith(folder) ? [] : [`an example imports ${specifier}, outside of its own folder`];
+    return folders.some((folder) => target.startsWith(folder))
+      ? []
+      : [`an example imports ${specifier}, outside of its own folder and of shared/`];
   }
   if (name !== 'hawser' || facts.publicNames.includes(specifier)) return [];
   return [`an example imports ${specifier}, which is no public name`];
