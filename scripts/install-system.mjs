@@ -11,10 +11,15 @@ import { delimiter, join } from 'node:path';
 const NEEDS = [
   { programs: ['mosquitto'], packages: ['mosquitto'] },
   { programs: ['python3', 'socat'], packages: ['socat'] },
+  // With the library that sets the clock of one process.
+  { programs: ['faketime'], packages: ['faketime'] },
+  // Power cuts: a file system of its own, and the program that shuts it down.
+  { programs: ['mkfs.ext4'], packages: ['e2fsprogs'] },
+  { programs: ['python3'], packages: ['python3'] },
 ];
 
 /** Not every user's PATH has the folder of daemons. */
-const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'];
 const isThere = (program) => folders.some((folder) => folder !== '' && existsSync(join(folder, program)));
 const missing = NEEDS.filter(({ programs }) => !programs.some(isThere)).flatMap(({ packages }) => packages);
 

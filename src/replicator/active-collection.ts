@@ -96,13 +96,13 @@ export class ActiveCollection {
   async begin(index: CollectionIndex, remoteCheckpoint: JsonValue | undefined): Promise<void> {
     const { store, push, pull, remoteID, reset } = this.#options;
     this.#index = index;
-    const { checkpoint, agreed } = await this.checkpointer.start(remoteCheckpoint, reset);
+    const { checkpoint, agreed, notedUpTo } = await this.checkpointer.start(remoteCheckpoint, reset);
     this.#start = checkpoint;
     this.#isIntroduced = agreed;
     this.#trust = await RemoteTrust.load(store, remoteID, agreed);
     const remote = await store.remoteNumber(remoteID);
     // Of a connection that has ended nobody would close what listens to commits.
-    if (push && !this.#options.services.channel.isEnded) this.#makePusher(remote, this.#trust.after);
+    if (push && !this.#options.services.channel.isEnded) this.#makePusher(remote, this.#trust.after, notedUpTo);
     if (pull) this.#makePuller(remote);
   }
 
@@ -153,13 +153,16 @@ export class ActiveCollection {
 
   /** Saves on both sides how far it has come. */
   async save(): Promise<void> {
-    const { channel } = this.#options.services;
+    const { push, store, services } = this.#options;
+    // Where nothing is pushed nothing is ever "done", and what was pulled would look as if it were still to be pushed.
+    const notedUpTo = push ? 0 : store.lastSequence;
     const checkpoint = {
+      notedUpTo,
       pushed: this.done,
       pulled: this.#puller === undefined ? this.#start.pulled : this.#puller.position,
     };
-    await this.checkpointer.save(checkpoint, channel, this.#index);
-    if (this.#options.push) await this.#trust?.settle(checkpoint.pushed);
+    await this.checkpointer.save(checkpoint, services.channel, this.#index);
+    if (push) await this.#trust?.settle(checkpoint.pushed);
   }
 
   /** The connection is over. Resolves when nothing comes into the collection any more. */
@@ -170,7 +173,7 @@ export class ActiveCollection {
     await this.#oldConflicts?.catch(() => undefined);
   }
 
-  #makePusher(remote: number, trustedAfter: number): void {
+  #makePusher(remote: number, trustedAfter: number, notedUpTo: number): void {
     const { services, store, rules, pull, continuous } = this.#options;
     this.#pusher = new ActivePusher({
       ...services,
@@ -181,6 +184,7 @@ export class ActiveCollection {
       pulled: pull ? this.#pulled.promise : undefined,
       remote,
       trustedAfter,
+      notedUpTo,
       done: this.#start.pushed,
     });
   }

@@ -37,6 +37,8 @@ export interface ActivePusherOptions extends SessionServices {
   readonly remote: number;
   /** That bookkeeping may be believed at documents beyond this sequence. */
   readonly trustedAfter: number;
+  /** What it says up to this sequence the remote is known to have still. */
+  readonly notedUpTo: number;
   /** What was done before. */
   readonly done: SequenceSet;
 }
@@ -53,6 +55,11 @@ export class ActivePusher {
   readonly #filterCalls: FilterCalls;
   /** Filters that are being asked, and what else is under way beside proposals. */
   readonly #asking = new Window(Number.POSITIVE_INFINITY);
+  /**
+   * The last local sequence when the session began. That the remote has what lies between the checkpoint and this is noted
+   * of an earlier session: since then its power may have failed, and taken back what it had acknowledged without flushing.
+   */
+  readonly #begunAt: number;
   /** IDs under way, with the newest revision that waits for each, if any. */
   readonly #underWay = new Map<string, Read | undefined>();
   readonly #parked = new ParkedConflicts();
@@ -65,6 +72,7 @@ export class ActivePusher {
 
   constructor(options: ActivePusherOptions) {
     this.#options = options;
+    this.#begunAt = options.store.lastSequence;
     this.#ledger = new PushLedger(options.done);
     this.#feed = new LocalFeed(options.store, this.#ledger.position);
     this.#notes = new RemoteNotes(options.store, options.remote);
@@ -158,7 +166,7 @@ export class ActivePusher {
 
   /** Begins with a document of the feed if it has to be pushed; otherwise it is done. */
   #select(document: StoredDocument, asOf: number): boolean {
-    const { trustedAfter, rules, store } = this.#options;
+    const { trustedAfter, notedUpTo, rules, store } = this.#options;
     const { id, sequence } = document;
     this.#ledger.advance(sequence);
     this.#parked.delete(id); // this is newer
@@ -167,10 +175,12 @@ export class ActivePusher {
       this.#wait({ document, asOf });
       return false;
     }
-    const parentID = sequence > trustedAfter ? this.#remoteRevision(document) : undefined;
+    const noted = sequence > trustedAfter ? this.#remoteRevision(document) : undefined;
+    const isNoted = noted === document.revisionID;
     // A document in conflict is not pushed: its resolution will be a change of its own.
-    if (parentID === document.revisionID || document.conflicts !== null) return false;
-    this.#begin({ document, asOf, parentID, attempt: 1 });
+    const isSure = sequence > this.#begunAt || sequence <= notedUpTo;
+    if ((isNoted && isSure) || document.conflicts !== null) return false;
+    this.#begin({ document, asOf, parentID: isNoted ? undefined : noted, attempt: 1 });
     return true;
   }
 

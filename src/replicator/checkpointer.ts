@@ -17,6 +17,14 @@ import type { MessageChannel } from './message-channel.js';
 import { isError, remoteErrorToHawser } from './remote-errors.js';
 import { SequenceSet } from './sequence-set.js';
 
+export interface NotedCheckpoint extends Checkpoint {
+  /**
+   * Up to which local sequence everything that is noted of the remote was noted before this; 0 if that is of no use. The
+   * remote had committed it before the checkpoint, so where that is left after a power loss, so is the rest.
+   */
+  readonly notedUpTo: number;
+}
+
 export class Checkpointer {
   readonly id: string;
   readonly #store: ReplicationStore;
@@ -35,7 +43,10 @@ export class Checkpointer {
    * `getCollections` has it (`rev`, or `_rev` from Sync Gateway); undefined if it has none.
    * @param reset whether to forget how far the replication has come
    */
-  async start(remote: JsonValue | undefined, reset: boolean): Promise<CheckpointComparison> {
+  async start(
+    remote: JsonValue | undefined,
+    reset: boolean,
+  ): Promise<CheckpointComparison & Pick<NotedCheckpoint, 'notedUpTo'>> {
     if (typeof remote === 'object' && remote !== null && !Array.isArray(remote)) {
       const revision = remote['rev'] ?? remote['_rev'];
       if (typeof revision === 'string') this.#remoteRevision = revision;
@@ -44,7 +55,13 @@ export class Checkpointer {
     const local = reset ? undefined : parseCheckpoint(await this.#store.localCheckpoint(this.id));
     const comparison = compareCheckpoints(local, remote === undefined ? undefined : checkpointFromJson(remote));
     if (comparison.agreed || local === undefined) this.#saved = fingerprint(comparison.checkpoint);
-    return { ...comparison, agreed: comparison.agreed && !reset };
+    const agreed = comparison.agreed && !reset;
+    const notedUpTo = agreed ? Number((await this.#store.localCheckpoint(this.#notedKey)) ?? 0) : 0;
+    return { ...comparison, agreed, notedUpTo };
+  }
+
+  get #notedKey(): string {
+    return `noted ${this.id}`;
   }
 
   /** For good, not only for this session: it may end before anything is saved. */
@@ -71,7 +88,11 @@ export class Checkpointer {
   }
 
   /** Saves on both sides, if it changed since the last time. */
-  async save(checkpoint: Checkpoint, channel: MessageChannel, collection: CollectionIndex): Promise<void> {
+  async save(
+    { notedUpTo, ...checkpoint }: NotedCheckpoint,
+    channel: MessageChannel,
+    collection: CollectionIndex,
+  ): Promise<void> {
     const print = fingerprint(checkpoint);
     if (print === this.#saved) return;
     const text = formatCheckpoint(checkpoint, Math.floor(this.#clock.now() / 1000));
@@ -97,6 +118,8 @@ export class Checkpointer {
       await this.fetch(channel, collection);
     }
     await this.#store.putLocalCheckpoint(this.id, text);
+    // On this side alone, and after it: what is noted must not be ahead of the checkpoint that stands for it.
+    if (notedUpTo > 0) await this.#store.putLocalCheckpoint(this.#notedKey, String(notedUpTo));
     this.#saved = print;
   }
 }

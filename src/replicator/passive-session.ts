@@ -6,6 +6,7 @@ import { fromUtf8, utf8 } from '../base/index.js';
 import type { IncomingRequest } from '../blip/index.js';
 import { ReplicationStore, type Collection } from '../database/index.js';
 import { MessagingError } from '../endpoint/index.js';
+import { isHawserError } from '../errors.js';
 import type { PassivePuller } from './passive-puller.js';
 import { PassivePusher } from './passive-pusher.js';
 import { errorToReply, NO_HANDLER, reply } from './remote-errors.js';
@@ -33,6 +34,8 @@ export interface PassiveSessionOptions extends SessionLinkOptions {
 export class PassiveSession implements SessionObserver {
   readonly #options: PassiveSessionOptions;
   readonly #link: SessionLink;
+  /** Of the disk, told and not over since. */
+  #diskFailure: string | undefined;
   readonly #collections: ServedCollections;
   #progress = { completed: 0, total: 0 };
 
@@ -96,6 +99,7 @@ export class PassiveSession implements SessionObserver {
   }
 
   document(outcome: DocumentOutcome): void {
+    if (!outcome.isPush && outcome.error === undefined) this.#diskFailure = undefined;
     this.#options.onDocument?.(outcome);
   }
 
@@ -104,7 +108,13 @@ export class PassiveSession implements SessionObserver {
   }
 
   failed(error: unknown): void {
-    if (!this.#link.channel.isEnded) this.#options.onError?.(error);
+    if (this.#link.channel.isEnded) return;
+    // A disk that is full fails each of the documents that are on their way: one word says it, until something is stored again.
+    if (isHawserError(error) && error.code.startsWith('STORAGE_')) {
+      if (error.code === this.#diskFailure) return;
+      this.#diskFailure = error.code;
+    }
+    this.#options.onError?.(error);
   }
 
   // Messages.

@@ -12,9 +12,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
  * By chapter: listeners, identities, custom transports, replicators, events and filters, conflicts, delta sync, expiration; of the
- * mesh and of topologies those that need no discovery.
+ * mesh and of topologies those that need no discovery, and of bad days the power cut.
  */
-const SCENARIOS = numbersOf('1–48, 49–62, 63–86, 87–123, 124–142, 143–173, 174–185, 186–202, 226, 235–239');
+const SCENARIOS = numbersOf('1–48, 49–62, 63–86, 87–123, 124–142, 143–173, 174–185, 186–202, 226, 235–239, 241');
 
 /** Without them a user would not call it replication: no reason is good enough. */
 const INDISPENSABLE = numbersOf(
