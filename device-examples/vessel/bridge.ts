@@ -6,7 +6,7 @@
  *     BRIDGE_PASSWORDS='{"weather":"…"}' SHORE_URL=wss://… SHORE_FINGERPRINT=… SHORE_PASSWORD=… node --import tsx bridge.ts
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { BasicAuthenticator, Database, ListenerPasswordAuthenticator, Replicator } from 'hawser';
+import { BasicAuthenticator, Database, isHawserError, ListenerPasswordAuthenticator, Replicator } from 'hawser';
 import { MqttEndpointListener } from 'hawser/mqtt';
 import { SerialEndpointListener, type SerialPortOptions } from 'hawser/serial';
 import { URLEndpoint, URLEndpointListener } from 'hawser/websocket';
@@ -16,6 +16,8 @@ import { leave, onOrder, report, setting, stopping } from './parent.js';
 import { ROLES } from './readings.js';
 import { stationIdentity } from './station-identity.js';
 import { BRIDGE } from './target.js';
+
+const RETRY_MS = 2_000;
 
 const folder = setting('BRIDGE_FOLDER');
 const database = await Database.open(folder, { name: BRIDGE });
@@ -40,7 +42,22 @@ const network = new URLEndpointListener({
 const broker = new MqttEndpointListener({ ...shared, broker: setting('BRIDGE_BROKER') });
 const { BRIDGE_SERIAL: port = '' } = process.env;
 const line = port === '' ? [] : [new SerialEndpointListener({ ...shared, ...(JSON.parse(port) as SerialPortOptions) })];
-await Promise.all([network, broker, ...line].map((listener) => listener.start()));
+await Promise.all([network.start(), ...[broker, ...line].map((listener) => listen(listener))]);
+
+/** Without the broker, or with an adapter that is not plugged in yet, the bridge is there for the others, and tries again. */
+async function listen(listener: { start(): Promise<void> }): Promise<void> {
+  try {
+    await listener.start();
+  } catch (error) {
+    if (stopping.aborted) return;
+    if (!isHawserError(error) || !error.retryable) throw error;
+    console.error(`${error.code}: ${error.message}. ${error.hint}`);
+    void delay(RETRY_MS, undefined, { signal: stopping }).then(
+      () => listen(listener),
+      () => undefined,
+    );
+  }
+}
 
 const toShore = new Replicator({
   collections: [...readings, orders],

@@ -7,10 +7,17 @@ import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 
+/** What is needed of a document. */
+export interface DigestedDocument {
+  readonly id: string;
+  readonly revisionID: string;
+  toJSONText(): string;
+}
+
 /** What is needed of a collection. */
 export interface DocumentSource {
   readonly fullName: string;
-  documents(): AsyncIterable<{ readonly id: string; readonly revisionID: string; toJSONText(): string }>;
+  documents(): AsyncIterable<DigestedDocument>;
 }
 
 /** Revision and body's digest of each document, by `collection/id`. */
@@ -32,12 +39,26 @@ export async function writeDigests(file: string, collections: readonly DocumentS
   await pipeline(digestLines(collections), createWriteStream(file));
 }
 
+/** Adds those of some documents to what the file holds. */
+export async function appendDigests(
+  file: string,
+  { fullName }: Pick<DocumentSource, 'fullName'>,
+  documents: AsyncIterable<DigestedDocument> | Iterable<DigestedDocument>,
+): Promise<void> {
+  await pipeline(linesOf(fullName, documents), createWriteStream(file, { flags: 'a' }));
+}
+
 async function* digestLines(collections: readonly DocumentSource[]): AsyncGenerator<string> {
-  for (const collection of collections) {
-    for await (const document of collection.documents()) {
-      const body = createHash('sha256').update(document.toJSONText()).digest('hex');
-      yield `${encodeURI(`${collection.fullName}/${document.id}`)} ${document.revisionID} ${body}\n`;
-    }
+  for (const collection of collections) yield* linesOf(collection.fullName, collection.documents());
+}
+
+async function* linesOf(
+  fullName: string,
+  documents: AsyncIterable<DigestedDocument> | Iterable<DigestedDocument>,
+): AsyncGenerator<string> {
+  for await (const document of documents) {
+    const body = createHash('sha256').update(document.toJSONText()).digest('hex');
+    yield `${encodeURI(`${fullName}/${document.id}`)} ${document.revisionID} ${body}\n`;
   }
 }
 

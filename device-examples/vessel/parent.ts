@@ -23,13 +23,20 @@ export type Report =
       readonly sentBytes: number;
       readonly at: number;
     }
+  /** Documents that a node has now, where it forgets what it pushed; and those that had been purged and came back. */
+  | { readonly type: 'kept'; readonly documents: number; readonly returned: number }
   /** The digests asked for are in their file. */
   | { readonly type: 'digests-written' };
 
 export type Activity = 'stopped' | 'offline' | 'connecting' | 'idle' | 'busy';
 
-/** What they are told: to write down the digests of their documents, or to go on after the comparison. */
-export type Order = { readonly type: 'write-digests'; readonly file: string } | { readonly type: 'go-on' };
+/** What they are told. */
+export type Order =
+  /** To write down the digests of their documents. */
+  | { readonly type: 'write-digests'; readonly file: string }
+  /** To go on with the log, at so many readings a second, again and again until `pause`. */
+  | { readonly type: 'go-on'; readonly rate: number }
+  | { readonly type: 'pause' };
 
 const stop = new AbortController();
 

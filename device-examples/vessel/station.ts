@@ -12,8 +12,10 @@ import type { Order, Report } from './parent.js';
 export interface StationOptions {
   /** For people. */
   readonly name: string;
-  /** The module it runs, beside this one. */
+  /** The module it runs, beside this one; or the URL of another. */
   readonly module: string;
+  /** Options of Node. @default those of this process */
+  readonly execArgv?: readonly string[];
   readonly args: readonly string[];
   /** Its settings. Passwords are in here, and not on the command line, which every user of the machine can read. */
   readonly settings: Readonly<Record<string, string>>;
@@ -29,8 +31,10 @@ export class Station {
   readonly #ended: Promise<void>;
   #isWanted = true;
 
-  constructor({ name, module, args, settings, onReport, onLine, onLost }: StationOptions) {
+  constructor({ name, module, execArgv = process.execArgv, args, settings, ...on }: StationOptions) {
+    const { onReport, onLine, onLost } = on;
     this.#process = fork(fileURLToPath(new URL(module, import.meta.url)), args, {
+      execArgv: [...execArgv],
       env: { ...process.env, ...settings },
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
     });
@@ -48,6 +52,11 @@ export class Station {
       (error: unknown) => onLost(new Error(`the process of ${name} could not be started`, { cause: error })),
     );
     this.#process.once('exit', () => running.delete(this.#process));
+  }
+
+  /** Of its process; undefined if it could not be started. */
+  get pid(): number | undefined {
+    return this.#process.pid;
   }
 
   order(order: Order): void {

@@ -155,7 +155,7 @@ export class Voyage {
 
   /** The nodes go on with the log, slowly, until the signal fires. */
   async goOn(): Promise<void> {
-    for (const role of ROLES) this.#stations.get(role)?.order({ type: 'go-on' });
+    for (const role of ROLES) this.#stations.get(role)?.order({ type: 'go-on', rate: 10 });
     await this.#until(() => this.#options.signal.aborted);
   }
 

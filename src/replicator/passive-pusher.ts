@@ -19,7 +19,7 @@ import type { Offer, Packed } from './rev-sender.js';
 import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
-import { CHANGES_BATCH, MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS } from './tuning.js';
+import { CHANGES_BATCH, MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS, MAX_UNTOLD_ECHOES } from './tuning.js';
 import { Window } from './window.js';
 
 export interface PassivePusherOptions extends SessionServices {
@@ -59,6 +59,8 @@ export class PassivePusher {
    */
   #activeOnlyUpTo = 0;
   #backlog = true;
+  /** What the peer wrote since the last sequence that it was told of. */
+  #untold = 0;
 
   constructor(options: PassivePusherOptions) {
     this.#options = options;
@@ -83,9 +85,11 @@ export class PassivePusher {
         const page = this.#feed.position >= end ? [] : await this.#feed.next();
         if (page.length > 0) {
           const wanted = page.filter((document) => this.#isWanted(document));
+          const echoes = page.filter(({ sequence }) => this.#options.fromPeer.has(sequence));
           // Nobody asks for what lies behind: so the set stays small however long the session is.
           this.#options.fromPeer.addRange(0, this.#feed.position + 1);
           if (wanted.length > 0) await this.#offer(wanted, asOf);
+          await this.#moveOn(echoes, wanted, asOf);
           continue;
         }
         if (this.#backlog) {
@@ -149,12 +153,29 @@ export class PassivePusher {
       await this.#announce(documents.slice(first, first + CHANGES_BATCH), asOf);
   }
 
+  /**
+   * Nothing but announcements moves the peer's position, and of what it wrote itself it is not told. So it is told of one in so many:
+   * else all that it writes on a connection, however long, would be announced to it on the next one, and sent to it where it has
+   * purged it meanwhile.
+   */
+  async #moveOn(echoes: readonly StoredDocument[], wanted: readonly StoredDocument[], asOf: number): Promise<void> {
+    const position = wanted.at(-1)?.sequence;
+    if (position !== undefined) this.#untold = 0;
+    this.#untold += echoes.filter(({ sequence }) => sequence > (position ?? 0)).length;
+    const last = echoes.at(-1);
+    if (last === undefined || this.#untold < MAX_UNTOLD_ECHOES) return;
+    this.#untold = 0;
+    await this.#unasked.idle();
+    await this.#announce([last], asOf, true);
+  }
+
   /** The peer's answer to an announcement says which bases of deltas it has. */
   #mayBeDeltas(documents: readonly StoredDocument[]): boolean {
     return this.#terms.latest?.deltas === true && documents.some(({ bases }) => bases !== null);
   }
 
-  async #announce(documents: readonly StoredDocument[], asOf: number): Promise<void> {
+  /** @param isEcho that the peer does not want it says nothing about what else it wants */
+  async #announce(documents: readonly StoredDocument[], asOf: number, isEcho = false): Promise<void> {
     await this.#lists.enter();
     const { channel, collection, observer } = this.#options;
     observer.found(documents.length);
@@ -172,7 +193,7 @@ export class PassivePusher {
       urgent: true,
     });
     void answered
-      .then((reply) => this.#handleReply(documents, reply, asOf))
+      .then((reply) => this.#handleReply(documents, reply, asOf, isEcho))
       .catch((error: unknown) => {
         observer.finished(documents.length); // the puller gets nothing of it
         observer.failed(error);
@@ -183,7 +204,12 @@ export class PassivePusher {
       });
   }
 
-  async #handleReply(documents: readonly StoredDocument[], reply: IncomingResponse, asOf: number): Promise<void> {
+  async #handleReply(
+    documents: readonly StoredDocument[],
+    reply: IncomingResponse,
+    asOf: number,
+    isEcho: boolean,
+  ): Promise<void> {
     if (reply.error !== undefined) throw remoteErrorToHawser('changes', reply.error);
     this.#lists.answered(this.#revs.size === 0);
     const terms = this.#terms.learn(reply.properties);
@@ -196,7 +222,7 @@ export class PassivePusher {
     // Where the database cannot be read, what was read before is sent; the feed then fails by itself.
     const rows = await this.#feed.refresh(wanted, asOf).catch(() => wanted);
     this.#options.observer.finished(documents.length - requests.length);
-    this.#policy.answered(requests.length === documents.length);
+    if (!isEcho) this.#policy.answered(requests.length === documents.length);
     const asRead = requests.filter((request, index) => this.#answer(request, rows[index]));
     if (!this.#terms.takesBatches) {
       for (const request of asRead) void this.#send(request);

@@ -12,6 +12,11 @@ export const MIN_UNANSWERED_LISTS = 2;
 export const MAX_UNANSWERED_LISTS = 12;
 /** Bytes of bodies read for one list: bounds a session's memory to a few times this. */
 export const MAX_BATCH_BYTES = 2 * 1024 * 1024;
+/**
+ * Revisions that a peer wrote itself, after which it is told of the last of them: as many are announced to it once more on its next
+ * connection. One message in so many costs nothing.
+ */
+export const MAX_UNTOLD_ECHOES = 200;
 /** Revisions sent and not yet answered: enough to keep the receiver's group commits large. */
 export const MAX_REVS_IN_FLIGHT = 400;
 /** Bytes of revisions sent and not yet answered (specification 3.15). */
