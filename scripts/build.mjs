@@ -10,7 +10,15 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = `${root}node_modules/.cache/hawser/build-stamp`;
-const SOURCES = ['src', 'transports', 'test/conformance', 'package-lock.json', 'tsconfig.json', 'tsup.config.ts'];
+const SOURCES = [
+  'src',
+  'transports',
+  'cli',
+  'test/conformance',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsup.config.ts',
+];
 
 /** One digest over the paths and contents of everything the build reads. */
 function digestOfSources() {
@@ -37,6 +45,7 @@ if (process.argv.includes('--check')) process.exit(isFresh(digest) ? 0 : 1);
 if (!process.argv.includes('--if-stale') || !isFresh(digest)) {
   console.log('Building dist/ with tsup.');
   rmSync(stampFile, { force: true });
+  rmSync(`${root}dist`, { recursive: true, force: true });
   const { status } = spawnSync(process.execPath, [`${root}node_modules/tsup/dist/cli-default.js`, '--silent'], {
     cwd: root,
     stdio: 'inherit',

@@ -132,7 +132,7 @@ export const ERRORS = {
   STORAGE_DRIVER_MISSING: kind(
     'CouchbaseLite',
     19,
-    'Install sqlite3 with a C toolchain at hand (npm install sqlite3), or run on Node 22 or later.',
+    'Install sqlite3 with a C toolchain at hand (npm install sqlite3), or run on Node 22.13 or later.',
   ),
   STORAGE_FAILED: kind('SQLite', 1, 'SQLite refused the statement: please report this with the message.'),
 

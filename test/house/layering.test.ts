@@ -205,6 +205,9 @@ describe('the checker refuses', () => {
       /outside of its own folder/,
     ],
     ['a name that is not exported', 'device-examples/v/x.ts', `import { X } from 'hawser/blip';`, /no public name/],
+    ['an inner name in the command', 'cli/x.ts', `import { X } from '../src/index.js';`, /outside of its own folder/],
+    ['a name that is not exported, in the command', 'cli/x.ts', `import { X } from 'hawser/blip';`, /no public name/],
+    ['a package that is no dependency, in the command', 'cli/x.ts', `import x from 'left-pad';`, /is no dependency/],
     ['a package in hawser/testing', 'test/conformance/index.ts', `import { X } from 'ws';`, /may not import ws/],
   ];
   for (const [title, path, text, complaint] of cases) {
@@ -244,6 +247,7 @@ describe('the checker accepts', () => {
   const cases: readonly [title: string, path: string, text: string][] = [
     ['an arrow downwards', 'src/database/x.ts', `import { S } from '../storage/index.js';`],
     ['an arrow over several steps', 'src/replicator/x.ts', `import { B } from '../base/index.js';`],
+    ['public names and shipped packages in the command', 'cli/x.ts', `import 'hawser/websocket'; import 'sqlite3';`],
     ['errors.ts from anywhere', 'src/revision/x.ts', `import { HawserError } from '../errors.js';`],
     ['errors.ts from a sub-folder', 'src/storage/sqlite/x.ts', `import { HawserError } from '../../errors.js';`],
     ['the own room past its index.ts', 'src/blip/deep/x.ts', `import { F } from '../frame.js';`],
@@ -294,7 +298,14 @@ test('the checker accepts two files that know each other by type', () => {
 });
 
 test('the repository keeps the rules of the house', () => {
-  const sources = readSources(repository, ['src', 'transports', 'device-examples', 'test/conformance', 'test/support']);
+  const sources = readSources(repository, [
+    'src',
+    'transports',
+    'cli',
+    'device-examples',
+    'test/conformance',
+    'test/support',
+  ]);
   assert.ok(sources.has('src/errors.ts') && sources.size > 20, 'the sources were not found');
   assert.deepEqual(breaches(sources, packageFacts()), []);
 });

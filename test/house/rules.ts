@@ -89,7 +89,13 @@ function importBreaches(path: string, item: Import, facts: PackageFacts): string
       ...(area === 'src' ? roomBreaches(path, item) : transportBreaches(path, item)),
     ];
   }
-  return area === 'device-examples' ? exampleBreaches(path, item, facts) : [];
+  if (area === 'cli') {
+    const packages = item.package === 'hawser' ? [] : packageBreaches(item, facts);
+    return [...packages, ...publicNameBreaches(['cli/'], 'the command', item, facts)];
+  }
+  if (area !== 'device-examples') return [];
+  const own = `${path.split('/').slice(0, 2).join('/')}/`;
+  return publicNameBreaches([own, SHARED_BY_EXAMPLES], 'an example', item, facts);
 }
 
 function homeBreaches(path: string, { specifier, package: name }: Import): string[] {
@@ -141,15 +147,16 @@ function transportBreaches(path: string, { specifier, target }: Import): string[
   return [`a transport imports ${specifier}, of another transport or outside`];
 }
 
-function exampleBreaches(path: string, { specifier, target, package: name }: Import, facts: PackageFacts): string[] {
-  const folders = [`${path.split('/').slice(0, 2).join('/')}/`, SHARED_BY_EXAMPLES];
+/** For who uses hawser as anybody does: its own folders, and the names that package.json exports. */
+function publicNameBreaches(folders: readonly string[], who: string, item: Import, facts: PackageFacts): string[] {
+  const { specifier, target, package: name } = item;
   if (target !== undefined) {
-    return folders.some((folder) => target.startsWith(folder))
-      ? []
-      : [`an example imports ${specifier}, outside of its own folder and of shared/`];
+    const isInside = folders.some((folder) => target.startsWith(folder));
+    return isInside ? [] : [`${who} imports ${specifier}, outside of its own folder`];
   }
-  if (name !== 'hawser' || facts.publicNames.includes(specifier)) return [];
-  return [`an example imports ${specifier}, which is no public name`];
+  return name !== 'hawser' || facts.publicNames.includes(specifier)
+    ? []
+    : [`${who} imports ${specifier}, which is no public name`];
 }
 
 /** `hawser/testing` is shipped: what it reaches may need nothing but Node and the rooms of src/, through their doors. */
@@ -170,7 +177,9 @@ function testingBreaches(files: ReadonlyMap<string, SourceFacts>): string[] {
   return found;
 }
 
-/** Files of src/ and transports/ that import each other at run time. */
+const SHIPPED = /^(src|transports|cli)\//;
+
+/** Files that are shipped and import each other at run time. */
 function cycles(files: ReadonlyMap<string, SourceFacts>): string[] {
   const found: string[] = [];
   const finished = new Set<string>();
@@ -182,10 +191,10 @@ function cycles(files: ReadonlyMap<string, SourceFacts>): string[] {
     }
     if (finished.has(path)) return;
     for (const { target, typeOnly } of files.get(path)?.imports ?? []) {
-      if (target !== undefined && !typeOnly && /^(src|transports)\//.test(target)) walk(target, [...way, path]);
+      if (target !== undefined && !typeOnly && SHIPPED.test(target)) walk(target, [...way, path]);
     }
     finished.add(path);
   };
-  for (const path of files.keys()) if (/^(src|transports)\//.test(path)) walk(path, []);
+  for (const path of files.keys()) if (SHIPPED.test(path)) walk(path, []);
   return found;
 }

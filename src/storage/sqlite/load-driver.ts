@@ -12,7 +12,7 @@ export async function loadDriver(choice: StorageOptions['driver'], logger?: Logg
   try {
     return await loadSqlite3Driver();
   } catch (error) {
-    const reason = `the package sqlite3 cannot be loaded (${firstLine(error)})`;
+    const reason = whatFailed(error);
     if (choice === 'sqlite3') return missing(reason, error);
     const builtin = loadNodeSqliteDriver() ?? missing(`${reason}, and ${NO_BUILTIN}`, error);
     logger?.log('info', 'database', `${reason}: using node:sqlite, which works on the event loop`);
@@ -23,9 +23,16 @@ export async function loadDriver(choice: StorageOptions['driver'], logger?: Logg
 const NO_BUILTIN = `Node ${process.versions.node} has no node:sqlite`;
 
 function missing(message: string, cause: unknown): never {
-  throw new HawserError('STORAGE_DRIVER_MISSING', message, { cause });
+  throw new HawserError('STORAGE_DRIVER_MISSING', `${message}: npx hawser doctor says what this machine lacks`, {
+    cause,
+  });
 }
 
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+/** In words that say what to mend: those of Node and of the package name files of theirs. */
+function whatFailed(error: unknown): string {
+  const text = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ERR_MODULE_NOT_FOUND' && text.includes("'sqlite3'")) return 'the package sqlite3 is not installed';
+  if (text.startsWith('Could not locate the bindings file')) return 'the package sqlite3 is there but was never built';
+  return `the package sqlite3 cannot be loaded (${text})`;
 }
