@@ -1,10 +1,9 @@
 /**
- * `memory`: what each side takes while so many documents are pushed, what a sensor node takes, and what a listener needs for a
- * connection that has nothing to do. All of it is read from outside, from /proc.
+ * `memory`: what each side takes while so many documents are pushed, and what a listener needs for a connection that has nothing
+ * to do. All of it is read from outside, from /proc.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { repeated, spread } from './figures.js';
-import { fill, openPair } from './pair.js';
 import type { Peer } from './peer.js';
 import { replicateOnce } from './replication.js';
 import { atLeast, atMost, below, type Figures, type Report, type Row } from './report.js';
@@ -14,28 +13,19 @@ import { onStage } from './stage.js';
 const MILLION = 1_000_000;
 /** What a million is compared with. */
 const BASE = 50_000;
-const SENSOR_DOCUMENTS = 100_000;
 const CONNECTIONS = 50;
 
 export async function benchMemory(report: Report, settings: Settings): Promise<void> {
   const { runs, plain, million, documents = million ? [10_000, BASE, 100_000] : [10_000, 100_000] } = settings;
   report.table('one push over wss', await pushes(million ? [...documents, MILLION] : documents, runs, plain));
 
-  const count = settings.documents?.at(-1) ?? SENSOR_DOCUMENTS;
-  const peak = `peak MiB, ${count.toLocaleString('en')} pushed`;
-  const nodes = await repeated(runs, async () => ({
-    'RSS MiB, idle': await idleNode(plain),
-    [peak]: await pushingNode(count, plain),
-  }));
-  const toReach = { 'RSS MiB, idle': below(70), [peak]: below(80) };
-  report.table('a sensor node: continuous push, wss', [{ title: 'database and one connection', runs: nodes, toReach }]);
-
   const listeners = [];
-  for (const [title, documents] of [
-    [`${CONNECTIONS} more connections, never used`, false],
-    [`${CONNECTIONS} more connections, a document each`, true],
+  for (const [title, documents, profile] of [
+    [`${CONNECTIONS} more connections, never used`, false, 'default'],
+    [`${CONNECTIONS} more connections, a document each`, true, 'default'],
+    [`${CONNECTIONS} more connections, a document each, small profile`, true, 'small'],
   ] as const) {
-    const measured = await repeated(runs, () => idleConnections(documents, plain));
+    const measured = await repeated(runs, () => idleConnections(documents, profile, plain));
     listeners.push({ title, runs: measured, toReach: { 'KiB each': below(400) } });
   }
   report.table('a listener with idle connections', listeners);
@@ -71,35 +61,15 @@ async function pushes(counts: readonly number[], runs: number, plain: boolean): 
   return rows;
 }
 
-/** In MiB: a process with a database and a connection, some seconds after everything is there. */
-function idleNode(plain: boolean): Promise<number> {
-  return onStage(async (stage) => {
-    const { active, target } = await openPair(stage, { plain });
-    await active.do('connect', { target, options: { type: 'push' } });
-    await delay(SETTLING_MS);
-    return active.memory.rssMiB;
-  });
-}
-
-/** In MiB: the most it has while it pushes so many documents that it had stored before. */
-function pushingNode(count: number, plain: boolean): Promise<number> {
-  return onStage(async (stage) => {
-    await fill(stage, 'active', 'fill', { count });
-    const { active, target } = await openPair(stage, { plain });
-    await active.do('connect', { target, options: { type: 'push' } });
-    return active.memory.peakRssMiB;
-  });
-}
-
 /**
  * The connections all come from one other process, each from a database of its own.
  * @param documents each has brought one and got those of the others, before it has nothing to do
  */
-function idleConnections(documents: boolean, plain: boolean): Promise<Figures> {
+function idleConnections(documents: boolean, profile: string, plain: boolean): Promise<Figures> {
   return onStage(async (stage) => {
     const listener = stage.peer({ plain, exposeGC: true });
     const clients = stage.peer({ plain });
-    await listener.do('open', { path: stage.folder('listener') });
+    await listener.do('open', { path: stage.folder('listener'), profile });
     await clients.do('open', { path: stage.folder('clients') });
     const { port, name } = await listener.do<{ port: number; name: string }>('listen');
     const parameters = { folder: stage.folder('.'), target: { url: `wss://127.0.0.1:${port}/${name}` }, documents };

@@ -17,13 +17,18 @@ export type Side = 'active' | 'passive';
 export interface PairOptions {
   /** @default false */
   readonly plain?: boolean;
+  /** How the active peer is run, and the profile of its database. */
+  readonly active?: { readonly flags?: readonly string[]; readonly profile?: string };
   /** Of the listener. */
   readonly listener?: { readonly disableTLS?: boolean; readonly heartbeat?: number };
 }
 
-export async function openPair(stage: Stage, { plain = false, listener = {} }: PairOptions = {}): Promise<Pair> {
-  const [active, passive] = [stage.peer({ plain }), stage.peer({ plain })];
-  await active.do('open', { path: stage.folder('active') });
+export async function openPair(
+  stage: Stage,
+  { plain = false, listener = {}, active: own = {} }: PairOptions = {},
+): Promise<Pair> {
+  const [active, passive] = [stage.peer({ plain, flags: own.flags ?? [] }), stage.peer({ plain })];
+  await active.do('open', { path: stage.folder('active'), profile: own.profile });
   await passive.do('open', { path: stage.folder('passive') });
   const { port, name } = await passive.do<{ port: number; name: string }>('listen', { options: listener });
   const relay = await stage.relay(port);

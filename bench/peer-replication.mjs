@@ -1,7 +1,6 @@
 /** How a peer process replicates: as a listener, once, or for as long as it is told. */
 import { join } from 'node:path';
 import { BasicAuthenticator, Database, ListenerPasswordAuthenticator, Replicator } from 'hawser';
-import { URLEndpoint, URLEndpointListener } from 'hawser/websocket';
 import { now } from './command-loop.mjs';
 import { metric } from './documents.mjs';
 import { peer } from './peer-state.mjs';
@@ -10,9 +9,12 @@ const USER = 'bench';
 const PASSWORD = 'not a secret';
 const EXTENSIONS = process.argv.includes('--plain') ? { enableRevisionBatches: false } : {};
 
-/** Beside WebSocket, loaded by those alone that use it: a benchmark of memory is to hold nothing else. */
+/** Loaded by those alone that use it: a benchmark of memory is to hold nothing else. */
 const MEDIA = {
-  websocket: async () => ({ Listener: URLEndpointListener, endpointOf: ({ url }) => new URLEndpoint(url) }),
+  websocket: async () => {
+    const { URLEndpoint, URLEndpointListener } = await import('hawser/websocket');
+    return { Listener: URLEndpointListener, endpointOf: ({ url }) => new URLEndpoint(url) };
+  },
   mqtt: async () => {
     const { MqttEndpoint, MqttEndpointListener } = await import('hawser/mqtt');
     return { Listener: MqttEndpointListener, endpointOf: (options) => new MqttEndpoint(options) };

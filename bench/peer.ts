@@ -11,15 +11,19 @@ export interface PeerOptions {
   readonly plain?: boolean;
   /** Let it collect garbage when it is told to. @default false */
   readonly exposeGC?: boolean;
+  /** Further flags of Node. */
+  readonly flags?: readonly string[];
 }
 
 export class Peer {
   readonly #process: ChildProcess;
 
-  constructor({ program = 'peer-process.mjs', plain = false, exposeGC = false }: PeerOptions = {}) {
+  constructor({ program = 'peer-process.mjs', plain = false, exposeGC = false, flags = [] }: PeerOptions = {}) {
     const path = fileURLToPath(new URL(program, import.meta.url));
     // Without `execArgv` it would inherit ours, and with them the compiler that runs us.
-    this.#process = fork(path, plain ? ['--plain'] : [], { execArgv: exposeGC ? ['--expose-gc'] : [] });
+    this.#process = fork(path, plain ? ['--plain'] : [], {
+      execArgv: [...flags, ...(exposeGC ? ['--expose-gc'] : [])],
+    });
   }
 
   /** Tells the process to do something and waits until it has; rejects with its error. One at a time. */

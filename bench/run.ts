@@ -7,6 +7,7 @@ import { benchIdle } from './idle.js';
 import { benchLinks } from './links.js';
 import { benchLowerBound } from './lower-bound.js';
 import { benchMemory } from './memory.js';
+import { benchNode } from './node.js';
 import { benchReplication } from './push.js';
 import { benchRead } from './read.js';
 import { Report } from './report.js';
@@ -30,6 +31,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['links', benchLinks],
   ['startup', benchStartup],
   ['memory', benchMemory],
+  ['node', benchNode],
   ['resume', benchResume],
   ['idle', benchIdle],
 ]);

@@ -1,13 +1,14 @@
 /** The public door of hawser: re-exports only. Transports have doors of their own: `hawser/websocket` and others. */
 export * from './errors.js';
 export type { CompressionOptions } from './blip/index.js';
-// `checkInteger`, `checkOptions`, `checkSeconds` and `deferred` are for authors of transports.
+// `checkInteger`, `checkOptions`, `checkSeconds`, `deferred` and `loadPackage` are for authors of transports.
 export {
   checkInteger,
   checkOptions,
   checkSeconds,
   consoleLogger,
   deferred,
+  loadPackage,
   seededRandom,
   silentLogger,
   systemClock,
@@ -39,6 +40,7 @@ export {
   type DeleteOptions,
   type DocumentBody,
   type DocumentChange,
+  type ProfileName,
   type SaveConflict,
   type SaveOptions,
 } from './database/index.js';

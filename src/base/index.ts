@@ -7,6 +7,7 @@ export * from './fingerprint.js';
 export * from './hidden.js';
 export * from './logger.js';
 export * from './options.js';
+export * from './packages.js';
 export * from './random.js';
 export * from './varint.js';
 export * from './json-canonical.js';

@@ -10,19 +10,25 @@ export interface CompressionOptions {
   readonly level?: number;
   /**
    * Log2 of how many bytes the compressor looks back on, 9 to 15. It takes about 280 KiB of memory for each connection at 15,
-   * 190 at 13 and 140 at 9. With 13 batches are no larger, but what is sent to strangers is. @default 15
+   * 190 at 13 and 140 at 9. With 13 batches are no larger, but what is sent to strangers is. @default 15, or 13 with the small profile of the database
    */
   readonly windowBits?: number;
 }
 
-/** As a connection takes them. Throws `OPTION_UNKNOWN` or `ARGUMENT_INVALID`, naming the option. */
-export function checkCompression(where: string, options: CompressionOptions = {}): BlipOptions {
+/**
+ * As a connection takes them. Throws `OPTION_UNKNOWN` or `ARGUMENT_INVALID`, naming the option.
+ *
+ * @param standard where `windowBits` is not given
+ */
+export function checkCompression(
+  where: string,
+  options: CompressionOptions = {},
+  standard: { readonly windowBits: number },
+): BlipOptions {
   checkOptions(`${where}: compression`, options, ['level', 'windowBits']);
-  const { level, windowBits } = options;
+  const { level, windowBits = standard.windowBits } = options;
   return {
     ...(level === undefined ? {} : { compressionLevel: checkInteger(`${where}: compression.level`, level, 0, 9) }),
-    ...(windowBits === undefined
-      ? {}
-      : { windowBits: checkInteger(`${where}: compression.windowBits`, windowBits, 9, 15) }),
+    windowBits: checkInteger(`${where}: compression.windowBits`, windowBits, 9, 15),
   };
 }

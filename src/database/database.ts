@@ -23,17 +23,24 @@ import type { DatabaseEngine } from './engine.js';
 import { checkPath } from './folder.js';
 import { checkCollection, DEFAULT_NAME, shown } from './names.js';
 import { acquireEngine, destroyFolder } from './open-engines.js';
+import { checkProfile, profileOf, type ProfileName, type ReplicationSizes } from './profile.js';
 
 export interface DatabaseOptions {
   /** The name peers use in URLs. @default the last part of the path */
   readonly name?: string;
   /** Flush every commit to disk (SQLite FULL): survives power loss, writes more slowly. @default false */
   readonly fullSync?: boolean;
+  /**
+   * `'small'` for a device with little memory and slow flash: smaller caches, windows and queues, one reader, a log of 4 MiB,
+   * here and in the replicators and listeners of this database. Explicit options of theirs and of this object go before it.
+   * @default 'default'
+   */
+  readonly profile?: ProfileName;
   /** The SQLite driver. @default 'auto': sqlite3, or node:sqlite where that is not installed */
   readonly driver?: 'auto' | 'sqlite3' | 'node:sqlite';
   /**
    * Documents that may wait to be written before a save is refused with `WRITE_QUEUE_FULL`; so it is when the bodies that
-   * wait have more than 64 Mi characters together. @default 100,000
+   * wait have more than 64 Mi characters together (8 Mi with the small profile). @default 100,000, or 10,000 with the small profile
    */
   readonly maxQueuedWrites?: number;
   /** @default warnings and errors go to standard error */
@@ -66,8 +73,9 @@ export class Database {
    */
   static async open(path: string, options: DatabaseOptions = {}): Promise<Database> {
     checkPath(path);
-    checkOptions('Database.open', options, ['name', 'fullSync', 'driver', 'maxQueuedWrites', 'logger', 'clock']);
-    const { driver, fullSync, maxQueuedWrites } = options;
+    checkOptions('Database.open', options, KNOWN_OPTIONS);
+    const { driver, fullSync, maxQueuedWrites, profile } = options;
+    checkProfile(profile);
     if (driver !== undefined && !['auto', 'sqlite3', 'node:sqlite'].includes(driver)) {
       throw new HawserError('ARGUMENT_INVALID', `driver must be auto, sqlite3 or node:sqlite, not ${shown(driver)}`);
     }
@@ -86,7 +94,7 @@ export class Database {
     const clock = options.clock ?? systemClock;
     const engine = await acquireEngine(
       path,
-      { driver, fullSync, maxQueuedWrites },
+      { driver, fullSync, maxQueuedWrites, profile },
       { clock, logger: oneLineLogger(logger) },
     );
     return new Database(engine, name, logger, clock);
@@ -239,6 +247,11 @@ export class Database {
     return () => this.#users.delete(user);
   }
 
+  /** @internal What shapes the sessions of its replicators and listeners. */
+  get replicationSizes(): ReplicationSizes {
+    return profileOf(this.#engine.options.profile).replication;
+  }
+
   /** @internal Throws `DATABASE_IN_BATCH` where `what` would wait for the batch on this database that it is called from. */
   checkNotInBatch(what: string): void {
     this.#engine.checkNotInBatch(what);
@@ -269,3 +282,5 @@ export class Database {
     if (this.isClosed) throw new HawserError('DATABASE_CLOSED', `database ${this.name} is closed`);
   }
 }
+
+const KNOWN_OPTIONS = ['name', 'profile', 'fullSync', 'driver', 'maxQueuedWrites', 'logger', 'clock'];

@@ -15,7 +15,7 @@ import type { WriteSession } from './write-session.js';
 /** Documents that are written together at the most: bounds both memory and the time others wait. */
 export const MAX_GROUP = 1_000;
 /** Bodies that wait may take 64 MiB of memory, twice that where they hold a character beyond Latin-1. */
-export const GROUP_LIMITS = { maxGroup: MAX_GROUP, maxWaitingLength: 64 * 1024 * 1024 } as const;
+const GROUP_LIMITS = { maxGroup: MAX_GROUP, maxWaitingLength: 64 * 1024 * 1024 } as const;
 /** Characters of bodies that a batch holds in memory before it hands them to its transaction. */
 const MAX_GROUP_LENGTH = 4 * 1024 * 1024;
 

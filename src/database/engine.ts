@@ -13,7 +13,7 @@ import { BlobLeases } from './blob-leases.js';
 import { recordKey, type CollectionState } from './collection-state.js';
 import type { CollectionEdits } from './document-edits.js';
 import { EditQueue, settleJobs, type EditJob } from './edit-queue.js';
-import { batchAround, GROUP_LIMITS, outsideBatches, runBatch, type EngineBatch } from './engine-batch.js';
+import { batchAround, MAX_GROUP, outsideBatches, runBatch, type EngineBatch } from './engine-batch.js';
 import {
   checkSame,
   withDefaults,
@@ -24,6 +24,7 @@ import {
 import { Expiration } from './expiration.js';
 import { identities, type Identities } from './identities.js';
 import { DEFAULT_NAME } from './names.js';
+import { profileOf } from './profile.js';
 import { PEER_CHECKPOINT, PeerCheckpoints } from './peer-checkpoints.js';
 import { collectionDeleted, WriteSession, type CommittedChange } from './write-session.js';
 
@@ -68,11 +69,11 @@ export class DatabaseEngine {
     onClosed: () => void,
   ): Promise<DatabaseEngine> {
     const options = withDefaults(given);
-    const { fullSync, driver } = options;
+    const { fullSync, driver, profile } = options;
     const unlock = await lockDirectory(directory, driver);
     let storage: Storage | undefined;
     try {
-      storage = await openStorage({ directory, fullSync, driver }, tools.logger);
+      storage = await openStorage({ directory, fullSync, driver, sizes: profileOf(profile).storage }, tools.logger);
       const blobs = await BlobStore.open(join(directory, 'blobs'));
       const uuids = await identities(storage);
       const free = (): Promise<void> => unlock().finally(onClosed);
@@ -108,8 +109,9 @@ export class DatabaseEngine {
     this.privateUUID = uuids.private;
     this.publicUUID = uuids.public;
     this.#queue = new EditQueue((group) => this.#commit(group), {
-      ...GROUP_LIMITS,
+      maxGroup: MAX_GROUP,
       maxWaiting: options.maxQueuedWrites,
+      maxWaitingLength: profileOf(options.profile).maxQueuedLength,
     });
     this.expiration = new Expiration(this, tools.logger, {
       turn: (work) => this.#queue.turn(work),

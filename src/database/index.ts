@@ -20,6 +20,7 @@ export { Document, type DocumentBody } from './document.js';
 export type { IncomingOptions, IncomingOutcome, IncomingResult, IncomingRevision } from './incoming.js';
 export { documentIDProblem, fullName, DEFAULT_NAME } from './names.js';
 export { ReplicationBlobs } from './replication-blobs.js';
+export type { ProfileName, ReplicationSizes } from './profile.js';
 export type { PeerCheckpoint } from './peer-checkpoints.js';
 export { ReplicationStore } from './replication-store.js';
 export { currentBranch, readConflicts, remoteRevision, splitHistory } from './revisions.js';

@@ -22,6 +22,7 @@ import type { BlobLease } from './blob-leases.js';
 import { isDue } from './expiration.js';
 import { fullName } from './names.js';
 import { PEER_CHECKPOINT, readPeerCheckpoint, type PeerCheckpoint } from './peer-checkpoints.js';
+import { profileOf, type ReplicationSizes } from './profile.js';
 import { ReplicationBlobs } from './replication-blobs.js';
 
 export class ReplicationStore {
@@ -45,6 +46,11 @@ export class ReplicationStore {
 
   get collectionName(): string {
     return this.#state.name;
+  }
+
+  /** What shapes its sessions. */
+  get sizes(): ReplicationSizes {
+    return profileOf(this.#engine.options.profile).replication;
   }
 
   /** Identifies the database in its checkpoints. */

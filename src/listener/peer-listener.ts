@@ -66,7 +66,7 @@ export class PeerListener {
     this.clock = options.clock ?? this.database.clock;
     this.#options = options;
     this.limits = checkLimits('listener', options.limits);
-    this.#compression = checkCompression('listener', options.compression);
+    this.#compression = checkCompression('listener', options.compression, this.database.replicationSizes);
     const { clock, logger, limits } = this;
     this.#refusals = new LimitedLog({ clock, logger, title: 'connections refused' });
     this.#troubles = new LimitedLog({ clock, logger, title: 'errors' });

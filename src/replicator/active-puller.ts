@@ -24,7 +24,7 @@ import { RevisionReceiver, type Resolutions } from './revision-receiver.js';
 import { NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
 import { subChangesMessage } from './sub-changes.js';
-import { MAX_HISTORY_ON_WIRE, MAX_OUTSTANDING_REVS, MAX_UNANSWERED_CHANGES, WAITING_REV_COST } from './tuning.js';
+import { MAX_HISTORY_ON_WIRE, MAX_UNANSWERED_CHANGES, WAITING_REV_COST } from './tuning.js';
 import { Window } from './window.js';
 
 export interface ActivePullerOptions extends SessionServices {
@@ -99,7 +99,9 @@ export class ActivePuller {
   async start(): Promise<void> {
     const { channel, since, store } = this.#options;
     const activeOnly = since === undefined && (await store.isEmpty());
-    const answer = await channel.request(subChangesMessage({ ...this.#options, activeOnly }));
+    const answer = await channel.request(
+      subChangesMessage({ ...this.#options, activeOnly, feedPage: store.sizes.feedPage }),
+    );
     if (answer.error !== undefined) throw remoteErrorToHawser('subChanges', answer.error);
   }
 
@@ -303,14 +305,15 @@ export class ActivePuller {
 
   /** Waits until few enough revisions are outstanding (specification 3.7.3). */
   #roomToAsk(): Promise<void> | void {
-    if (this.#sequences.unfinished <= MAX_OUTSTANDING_REVS || this.#options.channel.isEnded) return;
+    if (this.#sequences.unfinished <= this.#options.store.sizes.maxOutstandingRevs || this.#options.channel.isEnded)
+      return;
     return new Promise((resolve) => {
       this.#roomForMore = resolve;
     });
   }
 
   #makeRoom(): void {
-    if (this.#sequences.unfinished > MAX_OUTSTANDING_REVS) return;
+    if (this.#sequences.unfinished > this.#options.store.sizes.maxOutstandingRevs) return;
     this.#roomForMore?.();
     this.#roomForMore = undefined;
   }

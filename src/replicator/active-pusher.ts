@@ -20,7 +20,6 @@ import { RemoteNotes } from './remote-notes.js';
 import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
-import { MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS } from './tuning.js';
 import { Window } from './window.js';
 
 export interface ActivePusherOptions extends SessionServices {
@@ -146,10 +145,11 @@ export class ActivePusher {
 
   /** Reads the feed and pushes what it holds, to its end for now; a continuous push goes on when there is more. */
   async #pushUntil(isEnough: () => boolean): Promise<void> {
-    const { channel, continuous, observer } = this.#options;
+    const { channel, continuous, observer, store } = this.#options;
+    const { maxQueuedRevs, maxQueuedRevBytes } = store.sizes;
     while (!channel.isEnded && !isEnough()) {
-      await this.#asking.below(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
-      await this.#proposer.room(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
+      await this.#asking.below(maxQueuedRevs, maxQueuedRevBytes);
+      await this.#proposer.room(maxQueuedRevs, maxQueuedRevBytes);
       await this.#notes.room();
       const asOf = this.#feed.commits;
       const page = await this.#feed.next();

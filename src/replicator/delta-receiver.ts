@@ -9,17 +9,18 @@ import { generationOf } from '../revision/index.js';
 import type { Holding } from './holding.js';
 import { MAX_RECEIVED_DEPTH, type RevHeader } from './incoming-rev.js';
 import { withLegacyAttachments } from './legacy-attachments.js';
-import { MAX_DELTAS_APPLIED, MAX_INSERT_BACKLOG } from './tuning.js';
+import { MAX_DELTAS_APPLIED } from './tuning.js';
 import { Window } from './window.js';
 
 export class DeltaReceiver {
   readonly #store: ReplicationStore;
   readonly #applying = new Window(MAX_DELTAS_APPLIED);
   /** Bodies made that are not stored yet. */
-  readonly #made = new Window(Number.POSITIVE_INFINITY, MAX_INSERT_BACKLOG);
+  readonly #made: Window;
 
   constructor(store: ReplicationStore) {
     this.#store = store;
+    this.#made = new Window(Number.POSITIVE_INFINITY, store.sizes.maxInsertBacklog);
   }
 
   /**

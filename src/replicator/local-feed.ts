@@ -2,7 +2,6 @@
 import { deferred } from '../base/index.js';
 import type { ReplicationStore } from '../database/index.js';
 import type { StoredDocument } from '../storage/index.js';
-import { FEED_PAGE, MAX_BATCH_BYTES } from './tuning.js';
 
 export class LocalFeed {
   readonly #store: ReplicationStore;
@@ -51,11 +50,8 @@ export class LocalFeed {
   async next(): Promise<StoredDocument[]> {
     if (!this.#mayHaveMore) return [];
     this.#mayHaveMore = false; // before the read: a commit during it counts as news
-    const page = await this.#store.feed({
-      since: this.#since,
-      limit: FEED_PAGE,
-      maxBytes: MAX_BATCH_BYTES,
-    });
+    const { feedPage, maxPageBytes } = this.#store.sizes;
+    const page = await this.#store.feed({ since: this.#since, limit: feedPage, maxBytes: maxPageBytes });
     const last = page.at(-1);
     if (last !== undefined) {
       this.#since = last.sequence;

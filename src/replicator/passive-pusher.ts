@@ -19,7 +19,7 @@ import type { Offer, Packed } from './rev-sender.js';
 import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
 import type { SessionServices } from './session-services.js';
-import { CHANGES_BATCH, MAX_QUEUED_REV_BYTES, MAX_QUEUED_REVS, MAX_UNTOLD_ECHOES } from './tuning.js';
+import { CHANGES_BATCH, MAX_UNTOLD_ECHOES } from './tuning.js';
 import { Window } from './window.js';
 
 export interface PassivePusherOptions extends SessionServices {
@@ -75,12 +75,13 @@ export class PassivePusher {
   /** Ends with the backlog, or with the connection where the feed is continuous. */
   async run(): Promise<void> {
     const { channel, continuous, collection, activeOnly, store } = this.#options;
+    const { maxQueuedRevs, maxQueuedRevBytes } = store.sizes;
     // One-shot: what is saved after that is for the next time, or a busy writer would keep it from ending.
     const end = continuous ? Number.POSITIVE_INFINITY : store.lastSequence;
     try {
       if (activeOnly) await this.#settleTombstones();
       while (!channel.isEnded) {
-        await this.#revs.below(MAX_QUEUED_REVS, MAX_QUEUED_REV_BYTES);
+        await this.#revs.below(maxQueuedRevs, maxQueuedRevBytes);
         const asOf = this.#feed.commits;
         const page = this.#feed.position >= end ? [] : await this.#feed.next();
         if (page.length > 0) {

@@ -10,7 +10,6 @@ import { passes } from './document-filter.js';
 import { RemoteTrust } from './remote-trust.js';
 import type { SequenceSet } from './sequence-set.js';
 import { DELETED, NO_FLAGS } from './session-events.js';
-import { FEED_PAGE, MAX_BATCH_BYTES } from './tuning.js';
 
 export interface PendingQuery {
   readonly store: ReplicationStore;
@@ -28,10 +27,11 @@ export async function pendingDocumentIDs(query: PendingQuery): Promise<Set<strin
   const isPending = await predicate(query);
   const ids = new Set<string>();
   const { store, done } = query;
+  const { feedPage, maxPageBytes } = store.sizes;
   // What is done can only be pending again where a conflict came to it.
   for (const conflictedOnly of [true, false]) {
     for (let since = conflictedOnly ? 0 : done.firstMissing - 1; ;) {
-      const page = await store.feed({ since, limit: FEED_PAGE, maxBytes: MAX_BATCH_BYTES, conflictedOnly });
+      const page = await store.feed({ since, limit: feedPage, maxBytes: maxPageBytes, conflictedOnly });
       const answers = await Promise.all(page.map(isPending));
       page.forEach(({ id }, index) => void (answers[index] === true && ids.add(id)));
       const last = page.at(-1);

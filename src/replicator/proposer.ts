@@ -19,7 +19,7 @@ import { ReceiverTerms, type RevTerms } from './receiver-terms.js';
 import { isTransientStatus, remoteErrorToHawser } from './remote-errors.js';
 import { TAKES_BATCHES } from './rev-batch.js';
 import type { SessionServices } from './session-services.js';
-import { CHANGES_BATCH, FEED_PAGE } from './tuning.js';
+import { CHANGES_BATCH } from './tuning.js';
 
 export interface ProposerOptions extends SessionServices {
   readonly store: ReplicationStore;
@@ -39,17 +39,18 @@ export class Proposer {
     () => this.#options.observer.progressed(),
   );
   /** What is sent without having been proposed. */
-  readonly #unasked = new ProposalQueue<Push>(
-    FEED_PAGE,
-    (pushes) => this.#delivery.sendUnasked(pushes, this.#terms.latest as RevTerms), // it has said that it takes batches
-    () => this.#options.observer.progressed(),
-  );
+  readonly #unasked: ProposalQueue<Push>;
   readonly #delivery: PushDelivery;
   readonly #terms: ReceiverTerms;
   readonly #policy = new OfferPolicy();
 
   constructor(options: ProposerOptions) {
     this.#options = options;
+    this.#unasked = new ProposalQueue<Push>(
+      options.store.sizes.feedPage,
+      (pushes) => this.#delivery.sendUnasked(pushes, this.#terms.latest as RevTerms), // it has said that it takes batches
+      () => options.observer.progressed(),
+    );
     this.#terms = new ReceiverTerms(options.deltas);
     this.#delivery = new PushDelivery({
       ...options,

@@ -125,7 +125,7 @@ export function configure(options: ReplicatorOptions): ReplicatorConfiguration {
     continuous,
     enableAutoPurge: options.enableAutoPurge ?? true,
     enableRevisionBatches: options.enableRevisionBatches ?? true,
-    blip: checkCompression('Replicator', options.compression),
+    blip: checkCompression('Replicator', options.compression, database.replicationSizes),
     authenticator: options.authenticator,
     headers: options.headers === undefined ? undefined : hiddenHeaders(options.headers),
     pinnedServerCertificate: options.pinnedServerCertificate,

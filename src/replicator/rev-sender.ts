@@ -3,7 +3,7 @@
  * by both kinds of pusher of a session.
  */
 import type { IncomingResponse, RemoteError } from '../blip/index.js';
-import { blobReferences } from '../database/index.js';
+import { blobReferences, type ReplicationSizes } from '../database/index.js';
 import { HawserError, isHawserError } from '../errors.js';
 import type { StoredDocument } from '../storage/index.js';
 import type { MessageChannel } from './message-channel.js';
@@ -19,7 +19,6 @@ import {
 } from './rev-batch.js';
 import { historyFor, norevMessage, revMessage, type RevOptions, type RevRequest } from './rev-message.js';
 import type { SharedBlobs } from './shared-blobs.js';
-import { MAX_REV_BYTES_IN_FLIGHT, MAX_REVS_IN_FLIGHT } from './tuning.js';
 import { Window } from './window.js';
 
 /** A revision to be sent, with what whoever sends it wants to know of it later. */
@@ -42,12 +41,17 @@ export interface PackedOffers<T extends Offer> {
 export class RevSender {
   readonly #channel: MessageChannel;
   readonly #shared: SharedBlobs;
-  readonly #window = new Window(MAX_REVS_IN_FLIGHT, MAX_REV_BYTES_IN_FLIGHT);
+  readonly #window: Window;
 
   /** @param shared told of the blobs that the receiver may ask for while a revision is under way */
-  constructor(channel: MessageChannel, shared: SharedBlobs) {
+  constructor(
+    channel: MessageChannel,
+    shared: SharedBlobs,
+    { maxRevsInFlight, maxRevBytesInFlight }: Pick<ReplicationSizes, 'maxRevsInFlight' | 'maxRevBytesInFlight'>,
+  ) {
     this.#channel = channel;
     this.#shared = shared;
+    this.#window = new Window(maxRevsInFlight, maxRevBytesInFlight);
   }
 
   /**

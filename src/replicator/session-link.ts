@@ -52,8 +52,8 @@ export class SessionLink {
 
   constructor(options: SessionLinkOptions, parts: SessionLinkParts) {
     const { connection, blip, shareBuffers, clock, logger, silenceMs } = options;
-    const { blobs } = parts.store;
-    const backlog = new InsertBacklog();
+    const { blobs, sizes } = parts.store;
+    const backlog = new InsertBacklog(sizes.maxInsertBacklog);
     const shared = new SharedBlobs();
     const { restMs } = parts;
     this.#rest = restMs === undefined ? undefined : new Rest(clock, restMs, () => this.channel.rest());
@@ -70,7 +70,7 @@ export class SessionLink {
       channel: this.channel,
       backlog,
       blobFetcher: new BlobFetcher({ channel: this.channel, blobs }),
-      sender: new RevSender(this.channel, shared),
+      sender: new RevSender(this.channel, shared, sizes),
       observer: parts.observer,
       clock,
       logger,

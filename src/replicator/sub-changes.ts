@@ -6,7 +6,7 @@ import type { CollectionRules } from './collection-configuration.js';
 import { collectionProperty, type CollectionIndex } from './collection-index.js';
 import { reply } from './remote-errors.js';
 import { TAKES_BATCHES } from './rev-batch.js';
-import { FEED_PAGE, MAX_JSON_BODY } from './tuning.js';
+import { MAX_JSON_BODY } from './tuning.js';
 
 /** What a peer wants to be fed. */
 export interface FeedTerms {
@@ -32,6 +32,8 @@ export interface WantedFeed {
   readonly rules: Pick<CollectionRules, 'channels' | 'documentIDs'>;
   /** Whether we take many small revisions in one message. */
   readonly batches: boolean;
+  /** How many entries a list of the peer is to have. */
+  readonly feedPage: number;
 }
 
 export function subChangesMessage({
@@ -41,11 +43,12 @@ export function subChangesMessage({
   activeOnly,
   rules,
   batches,
+  feedPage,
 }: WantedFeed): OutgoingMessage {
   const properties: Record<string, string> = {
     Profile: 'subChanges',
     ...collectionProperty(collection),
-    batch: String(FEED_PAGE),
+    batch: String(feedPage),
     versioning: 'rev-trees',
     revocations: 'true',
     sendReplacementRevs: 'true',

@@ -1,7 +1,5 @@
-/** The figures that shape a session, in one place, each with its reason. */
+/** The figures that shape a session, each with its reason; but for those that the profile of the database chooses (`ReplicationSizes`). */
 
-/** Documents read from a feed at a time, and entries of a list that we ask a peer for (specification 3.15: what every peer is used to). */
-export const FEED_PAGE = 200;
 /**
  * Entries in one `changes` or `proposeChanges` of ours. So few, and so few lists ahead, that a revision still finds its ID of 42
  * characters in the 32 KiB that the compressor looks back on: 105 bytes a document instead of 121.
@@ -10,23 +8,11 @@ export const CHANGES_BATCH = 64;
 /** Lists that wait for their reply: two, and more where the answers take so long that nothing is left to send meanwhile. */
 export const MIN_UNANSWERED_LISTS = 2;
 export const MAX_UNANSWERED_LISTS = 12;
-/** Bytes of bodies read for one list: bounds a session's memory to a few times this. */
-export const MAX_BATCH_BYTES = 2 * 1024 * 1024;
 /**
  * Revisions that a peer wrote itself, after which it is told of the last of them: as many are announced to it once more on its next
  * connection. One message in so many costs nothing.
  */
 export const MAX_UNTOLD_ECHOES = 200;
-/** Revisions sent and not yet answered: enough to keep the receiver's group commits large. */
-export const MAX_REVS_IN_FLIGHT = 400;
-/** Bytes of revisions sent and not yet answered (specification 3.15). */
-export const MAX_REV_BYTES_IN_FLIGHT = 2 * 1024 * 1024;
-/** Accepted revisions that wait to be sent or answered, above which no more changes are read from disk. */
-export const MAX_QUEUED_REVS = 1_000;
-/** The same in bytes: it bounds the memory of a push, together with the lists that wait for their answer. */
-export const MAX_QUEUED_REV_BYTES = 4 * 1024 * 1024;
-/** Requested and not yet received revisions, above which a puller lets lists of changes wait for their answer. */
-export const MAX_OUTSTANDING_REVS = 800;
 /**
  * Changes in lists that wait for their answer, above which a puller gives the peer up. Ten times what any peer is known to
  * send before it waits.
@@ -36,8 +22,6 @@ export const MAX_UNANSWERED_CHANGES = 10_000;
 export const MAX_LIST_ENTRIES = 20_000;
 /** Bytes of the JSON body of a message, above which it is not read. A list of {@link CHANGES_BATCH} has a tenth of it at the most. */
 export const MAX_JSON_BODY = 4 * 1024 * 1024;
-/** Bytes of received revisions that wait to be committed, above which the connection is not read. */
-export const MAX_INSERT_BACKLOG = 4 * 1024 * 1024;
 /** How often a changed checkpoint is saved while a session is busy, in milliseconds (specification 4.4). */
 export const CHECKPOINT_INTERVAL_MS = 5_000;
 /** Documents done after which it is saved sooner: a fast link that is cut has no more than these to compare anew. */
@@ -57,7 +41,7 @@ export const MAX_CONTENTS_SHOWN = 10_000;
 export const MIN_PROVED_BYTES = 4_096;
 /** Blobs being served at the same time, each with an open file; further requests wait. */
 export const MAX_BLOBS_SERVED = 4;
-/** Requests for blobs that may wait or be served: more than one for each of {@link MAX_REVS_IN_FLIGHT}. */
+/** Requests for blobs that may wait or be served: more than one for each revision that may be under way. */
 export const MAX_BLOBS_WAITING = 1_000;
 /** Calls of an asynchronous filter that run at the same time; further documents wait. */
 export const MAX_FILTER_CALLS = 100;

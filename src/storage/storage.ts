@@ -7,6 +7,7 @@
  * and with `DATABASE_CORRUPT`, `STORAGE_FULL`, `STORAGE_IO_ERROR` or `STORAGE_FAILED` when SQLite reports it. Text is
  * well-formed Unicode; any character may be in it, NUL included, where nothing else is said.
  */
+import type { StorageSizes } from './storage-sizes.js';
 
 /** One document as it lies on disk. A row is written whole or not at all. */
 export interface StoredDocument {
@@ -159,4 +160,6 @@ export interface StorageOptions {
   readonly fullSync: boolean;
   /** Which driver to use. `auto` takes sqlite3, and node:sqlite where that is not installed. */
   readonly driver: 'auto' | 'sqlite3' | 'node:sqlite';
+  /** What it takes of memory and disk. @default `DEFAULT_STORAGE_SIZES` */
+  readonly sizes?: StorageSizes;
 }

@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { isHawserError, type ErrorCode } from '../../src/errors.js';
-import type { Storage, StorageTransaction, StoredDocument } from '../../src/storage/index.js';
+import type { Storage, StorageSizes, StorageTransaction, StoredDocument } from '../../src/storage/index.js';
 import { cleanup } from '../support/cleanup.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** Opens the storage under test in a folder, which exists or whose parent does. */
-export type OpenStorage = (directory: string, options?: { readonly fullSync?: boolean }) => Promise<Storage>;
+export type OpenStorage = (
+  directory: string,
+  options?: { readonly fullSync?: boolean; readonly sizes?: StorageSizes },
+) => Promise<Storage>;
 
 export interface OpenedStorage {
   readonly directory: string;

@@ -8,6 +8,7 @@ import { documentCases } from './storage-documents.conformance.js';
 import { faultCases } from './storage-faults.conformance.js';
 import { feedCases } from './storage-feed.conformance.js';
 import type { OpenStorage } from './storage-fixtures.js';
+import { logCases } from './storage-log.conformance.js';
 import { lifecycleCases } from './storage-lifecycle.conformance.js';
 import { transactionCases } from './storage-transactions.conformance.js';
 
@@ -19,5 +20,6 @@ export function storageConformance(name: string, open: OpenStorage): void {
   describe(`storage on ${name}: documents`, () => documentCases(open));
   describe(`storage on ${name}: feed`, () => feedCases(open));
   describe(`storage on ${name}: transactions`, () => transactionCases(open));
+  describe(`storage on ${name}: length of the log`, () => logCases(open));
   describe(`storage on ${name}: faults`, () => faultCases(open));
 }

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InsertBacklog } from '../../src/replicator/insert-backlog.js';
-import { MAX_INSERT_BACKLOG } from '../../src/replicator/tuning.js';
+
+const MAX = 4 * 1024 * 1024;
 
 describe('InsertBacklog', () => {
   it('stops the reading above its limit, until half of that is left', async () => {
-    const backlog = new InsertBacklog();
+    const backlog = new InsertBacklog(MAX);
     assert.equal(backlog.gate(), undefined);
-    const quarter = MAX_INSERT_BACKLOG / 4;
+    const quarter = MAX / 4;
     for (let count = 0; count < 5; count++) backlog.add(quarter);
     const gate = backlog.gate();
     assert.ok(gate);
@@ -25,7 +26,7 @@ describe('InsertBacklog', () => {
   });
 
   it('counts empty revisions too', () => {
-    const backlog = new InsertBacklog();
+    const backlog = new InsertBacklog(MAX);
     let count = 0;
     while (backlog.gate() === undefined && count < 100_000) {
       backlog.add(0);
@@ -35,7 +36,7 @@ describe('InsertBacklog', () => {
   });
 
   it('counts the revisions of a batch one by one', () => {
-    const [one, many] = [new InsertBacklog(), new InsertBacklog()];
+    const [one, many] = [new InsertBacklog(MAX), new InsertBacklog(MAX)];
     const size = 50;
     for (let added = 0; one.gate() === undefined; added += size) {
       assert.equal(many.gate(), undefined, `${added}`);

@@ -280,7 +280,7 @@ describe('what deltas make', LIMIT, () => {
     const header = { id: 'd', revisionID: A2, history: [A1], deleted: false };
     const made: Holding[] = [];
     const all = Array.from({ length: 6 }, async () => {
-      const holding = new Holding(new InsertBacklog(), 0);
+      const holding = new Holding(new InsertBacklog(4 * 1024 * 1024), 0);
       await receiver.whole(header, A1, '{"n":1}', holding);
       made.push(holding);
     });

@@ -7,7 +7,8 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it, type TestContext } from 'node:test';
 import { deferred } from '../../src/base/index.js';
 import { Blob, faulty, seededRandom, type HawserError, type RandomSource, type Replicator } from '../../src/index.js';
-import { CHANGES_BATCH, FEED_PAGE, MAX_QUEUED_REVS, MAX_REVS_IN_FLIGHT } from '../../src/replicator/tuning.js';
+import { profileOf } from '../../src/database/profile.js';
+import { CHANGES_BATCH } from '../../src/replicator/tuning.js';
 import { cleanup } from '../support/cleanup.js';
 import { documentProblems } from '../support/document-problems.js';
 import { serveCollections, settled, storeOf } from '../support/hostile.js';
@@ -24,6 +25,11 @@ const DIRECTIONS = ['push', 'pull'] as const;
 /** A megabyte that does not compress. */
 const NOISE = Buffer.from(seededRandom(SEED).bytes(786_000)).toString('base64');
 /** Of these the first few hundred are offered, and the others sent unasked. */
+const {
+  feedPage: FEED_PAGE,
+  maxQueuedRevs: MAX_QUEUED_REVS,
+  maxRevsInFlight: MAX_REVS_IN_FLIGHT,
+} = profileOf('default').replication;
 const MANY = 3 * FEED_PAGE;
 /** Bodies that are under way before a peer can say that it has them already. */
 const MAX_WASTED = MAX_QUEUED_REVS + FEED_PAGE;

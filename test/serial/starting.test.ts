@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Replicator } from '../../src/index.js';
 import type { SerialLine } from '../conformance/serial-line/index.js';
 import { countingClock } from '../support/counting-clock.js';
+import { heldClock } from '../support/held-clock.js';
 import { openPeer, whenChanged, type Peer } from '../support/peers.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { turnsUntil } from '../support/turns.js';
@@ -188,11 +189,13 @@ describe('starting and stopping on a serial line', usual, () => {
 
   it('tells of each new reason why a lost port cannot be opened, once', async (context) => {
     const { line, near, far, farPort, nearPort } = await ends(context);
-    const listener = await TestListener.start(context, far, farPort);
+    const clock = heldClock(1_000); // that it looks again after
+    const listener = await TestListener.start(context, far, { ...farPort, clock });
     await line.unplug(0);
     await listener.error('SERIAL_PORT_LOST');
     await line.replug(0);
-    const other = await PortUser.open(context, farPort.path); // it looks again once a second only
+    const other = await PortUser.open(context, farPort.path);
+    clock.release();
     await listener.error('SERIAL_PORT_BUSY');
     await other.close();
     TestReplicator.start(context, near, nearPort);

@@ -15,8 +15,8 @@ import { temporaryDirectory } from '../support/temporary-directory.js';
 
 function openWith(
   driver: StorageOptions['driver'],
-): (directory: string, options?: { fullSync?: boolean }) => Promise<Storage> {
-  return (directory, { fullSync = false } = {}) => openStorage({ directory, fullSync, driver });
+): (directory: string, options?: Partial<StorageOptions>) => Promise<Storage> {
+  return (directory, options) => openStorage({ directory, fullSync: false, ...options, driver });
 }
 
 if (process.getBuiltinModule('node:sqlite') !== undefined) {

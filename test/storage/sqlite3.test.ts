@@ -21,6 +21,6 @@ test('a folder holds a database once one was opened in it', async (context) => {
   await storage.close();
 });
 
-storageConformance('sqlite3', (directory, { fullSync = false } = {}) =>
-  openStorage({ directory, fullSync, driver: 'sqlite3' }),
+storageConformance('sqlite3', (directory, options) =>
+  openStorage({ directory, fullSync: false, driver: 'sqlite3', ...options }),
 );

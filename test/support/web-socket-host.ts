@@ -13,6 +13,7 @@ import { refusal } from '../../src/listener/admission.js';
 import { PendingHandshakes } from '../../src/listener/index.js';
 import type { TLSIdentity } from '../../src/security/index.js';
 import { UnfinishedSockets } from '../../transports/websocket/unfinished-sockets.js';
+import { WebSocketServer } from 'ws';
 import { UpgradeRequests, type Gatekeeper } from '../../transports/websocket/upgrade-requests.js';
 
 export interface WebSocketHostOptions {
@@ -62,6 +63,7 @@ export async function startWebSocketHost(options: WebSocketHostOptions = {}): Pr
     onRefused: (_address, error) => refused.push(error),
   });
   const requests = new UpgradeRequests({
+    library: { WebSocketServer },
     peers: { admit, accept },
     sockets: new UnfinishedSockets(handshakes),
     asksForCertificate,

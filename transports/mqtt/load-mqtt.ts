@@ -1,6 +1,6 @@
 /** Loads the npm package mqtt, when the first connection is made and not before: who only syncs over a wire needs none. */
 import type { MqttClient, connect } from 'mqtt';
-import { MessagingError } from '../../src/index.js';
+import { loadPackage, MessagingError } from '../../src/index.js';
 
 /** What is used of it. */
 export interface MqttLibrary {
@@ -11,8 +11,7 @@ export interface MqttLibrary {
 /** Rejects with `DEPENDENCY_MISSING`. */
 export async function loadMqtt(): Promise<MqttLibrary> {
   try {
-    const { default: library } = await import('mqtt');
-    return library;
+    return await loadPackage<MqttLibrary>('mqtt', () => import('mqtt'));
   } catch (cause) {
     const detail = cause instanceof Error ? (cause.message.split('\n', 1)[0] ?? '') : String(cause);
     const message = `the package mqtt cannot be loaded (${detail}): npm install mqtt`;

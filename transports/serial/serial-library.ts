@@ -9,7 +9,7 @@
 import { readSync } from 'node:fs';
 import type { LinuxPortBinding } from '@serialport/bindings-cpp';
 import type { SerialPortStream } from '@serialport/stream';
-import { MessagingError } from '../../src/index.js';
+import { loadPackage, MessagingError } from '../../src/index.js';
 import { baudRateError } from './port-errors.js';
 
 /** What is used of them. */
@@ -27,8 +27,11 @@ export interface SerialBinding {
 /** Rejects with `DEPENDENCY_MISSING`. */
 export async function loadSerialLibrary(): Promise<SerialLibrary> {
   try {
-    const { SerialPortStream } = await import('@serialport/stream');
-    const { LinuxBinding } = (await import('@serialport/bindings-cpp')) as { readonly LinuxBinding: SerialBinding };
+    const { SerialPortStream } = await loadPackage('@serialport/stream', () => import('@serialport/stream'));
+    const { LinuxBinding } = await loadPackage(
+      '@serialport/bindings-cpp',
+      () => import('@serialport/bindings-cpp') as Promise<{ readonly LinuxBinding: SerialBinding }>,
+    );
     return { SerialPortStream, LinuxBinding };
   } catch (cause) {
     const detail = cause instanceof Error ? (cause.message.split('\n', 1)[0] ?? '') : String(cause);

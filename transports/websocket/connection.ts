@@ -6,7 +6,7 @@
  * waits in the kernel's buffers and then at the peer, not here.
  */
 import type { Socket } from 'node:net';
-import { WebSocket, type RawData } from 'ws';
+import type { RawData, WebSocket } from 'ws';
 import {
   closeCodeToError,
   errorToCloseCode,
@@ -82,7 +82,7 @@ export class WebSocketConnection extends MessageConnection {
 
   protected sendMessage(message: Message): void | Promise<void> {
     const link = this.#link;
-    if (link?.webSocket.readyState !== WebSocket.OPEN) return this.#lost();
+    if (link === undefined || link.webSocket.readyState !== link.webSocket.OPEN) return this.#lost();
     const { webSocket } = link;
     this.#cork(link.socket);
     if (webSocket.bufferedAmount < HIGH_WATER_MARK) return webSocket.send(message);

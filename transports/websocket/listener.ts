@@ -29,6 +29,7 @@ import {
   type URLEndpointListenerOptions,
 } from './listener-options.js';
 import { addressesOf, hostsOf, urlHost, type Host } from './local-addresses.js';
+import { loadWebSocketLibrary, type WebSocketLibrary } from './load-ws.js';
 import { UnfinishedSockets } from './unfinished-sockets.js';
 import { UpgradeRequests } from './upgrade-requests.js';
 
@@ -118,7 +119,8 @@ export class URLEndpointListener {
     await this.#peers.start(() => this.stop());
     try {
       const identity = await this.#identity();
-      const bound = await bind(() => this.#server(identity?.current), hosts, port);
+      const library = await loadWebSocketLibrary();
+      const bound = await bind(() => this.#server(library, identity?.current), hosts, port);
       identity?.start((renewed) => this.#renewed(bound.servers, renewed));
       return { ...bound, hosts, identity };
     } catch (error) {
@@ -142,7 +144,7 @@ export class URLEndpointListener {
     });
   }
 
-  #server(identity: TLSIdentity | undefined): HttpServer | HttpsServer {
+  #server(library: WebSocketLibrary, identity: TLSIdentity | undefined): HttpServer | HttpsServer {
     const { heartbeat, authenticator, clock, logger } = this.config;
     // Node's own time limits are off: a pending handshake has one for the whole way to the upgrade.
     const limits = {
@@ -156,6 +158,7 @@ export class URLEndpointListener {
         ? createHttpServer(limits)
         : createHttpsServer({ ...limits, ...serverTlsOptions(identity, authenticator) });
     const requests = new UpgradeRequests({
+      library,
       peers: this.#peers,
       sockets: new UnfinishedSockets(this.#peers.handshakes),
       asksForCertificate: authenticator?.kind === 'certificate',

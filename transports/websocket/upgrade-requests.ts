@@ -5,7 +5,7 @@
 import { STATUS_CODES, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import { WebSocketServer, type WebSocket } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
 import type { TLSSocket } from 'node:tls';
 import {
   HawserError,
@@ -17,6 +17,7 @@ import {
   type PeerRequest,
 } from '../../src/index.js';
 import { WebSocketConnection } from './connection.js';
+import type { WebSocketLibrary } from './load-ws.js';
 import { codeOf } from './network-errors.js';
 import type { UnfinishedSockets } from './unfinished-sockets.js';
 import { webSocketOptions } from './web-socket-options.js';
@@ -25,6 +26,7 @@ import { webSocketOptions } from './web-socket-options.js';
 export type Gatekeeper = Pick<PeerListener, 'admit' | 'accept'>;
 
 export interface UpgradeRequestsOptions {
+  readonly library: Pick<WebSocketLibrary, 'WebSocketServer'>;
   readonly peers: Gatekeeper;
   readonly sockets: UnfinishedSockets;
   /** The server asks clients for a certificate, in TLS. */
@@ -42,7 +44,7 @@ export class UpgradeRequests {
 
   constructor(options: UpgradeRequestsOptions) {
     this.#options = options;
-    this.#webSockets = new WebSocketServer({
+    this.#webSockets = new options.library.WebSocketServer({
       ...webSocketOptions(),
       noServer: true,
       clientTracking: false,

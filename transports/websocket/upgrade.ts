@@ -4,9 +4,10 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { deferred, MessagingError, refusalError, type ConnectOptions } from '../../src/index.js';
 import { destroyed } from './dial.js';
+import { loadWebSocketLibrary, type WebSocketLibrary } from './load-ws.js';
 import { networkError } from './network-errors.js';
 import { readReason } from './refusal-reason.js';
 import { webSocketOptions } from './web-socket-options.js';
@@ -30,8 +31,9 @@ export async function upgrade(
   const abort = (): void => done.reject(refusal ?? signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   try {
+    const library = await loadWebSocketLibrary();
     signal.throwIfAborted();
-    const webSocket = request(socket, url, options);
+    const webSocket = request(library, socket, url, options);
     webSocket.once('open', () => {
       webSocket.pause();
       done.resolve();
@@ -57,7 +59,7 @@ export async function upgrade(
   }
 }
 
-function request(socket: Socket, url: string, options: UpgradeOptions): WebSocket {
+function request({ WebSocket }: WebSocketLibrary, socket: Socket, url: string, options: UpgradeOptions): WebSocket {
   const { protocols, authorization, headers } = options;
   const credentials = authorization === undefined ? {} : { Authorization: authorization };
   try {

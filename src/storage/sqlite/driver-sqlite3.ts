@@ -3,6 +3,7 @@
  * The package is loaded when the first database is opened, not before.
  */
 import type { Database, Statement } from 'sqlite3';
+import { loadPackage } from '../../base/index.js';
 import {
   type DriverConnection,
   type DriverStatement,
@@ -14,7 +15,7 @@ import {
 
 /** Rejects where the package is not installed or its native part does not load. */
 export async function loadSqlite3Driver(): Promise<SqliteDriver> {
-  const { default: sqlite3 } = await import('sqlite3');
+  const sqlite3 = await loadPackage('sqlite3', async () => (await import('sqlite3')).default);
   const mode = sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE | sqlite3.OPEN_FULLMUTEX;
   return {
     name: 'sqlite3',

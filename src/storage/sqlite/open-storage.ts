@@ -5,10 +5,12 @@ import { silentLogger, type Logger } from '../../base/index.js';
 import { HawserError } from '../../errors.js';
 import { errnoOf, fileError, syncDirectory } from '../files.js';
 import type { Storage, StorageOptions } from '../storage.js';
+import { DEFAULT_STORAGE_SIZES, type StorageSizes } from '../storage-sizes.js';
 import { Connection } from './connection.js';
 import type { SqliteDriver } from './driver.js';
 import { loadDriver } from './load-driver.js';
 import { ReadPool } from './read-pool.js';
+import { KeptLog } from './kept-log.js';
 import { firstOf, numberOf, textOf } from './row-values.js';
 import { checkSchema, migrate } from './schema.js';
 import { SqliteStorage } from './sqlite-storage.js';
@@ -19,28 +21,31 @@ export const DATABASE_FILE = 'db.sqlite3';
 
 /** Opens a database whose folder the caller has locked. A folder that does not exist is made; its parent must exist. */
 export async function openStorage(options: StorageOptions, logger: Logger = silentLogger): Promise<Storage> {
+  const { sizes = DEFAULT_STORAGE_SIZES } = options;
   const driver = await loadDriver(options.driver, logger);
   await makeDirectory(options.directory);
   const file = join(options.directory, DATABASE_FILE);
   const opened: Connection[] = [];
   try {
-    const writer = await Connection.open(driver, file, SETUP);
+    const writer = await Connection.open(driver, file, setup(sizes.writerCacheBytes));
     opened.push(writer);
     const version = await sqliteVersion(writer, driver);
-    await prepareFile(writer, file, options.fullSync);
+    await prepareFile(writer, file, options.fullSync, sizes);
     const readers: Connection[] = [];
-    for (let count = driver.parallel ? PARALLEL_READERS : 1; count > 0; count--) {
-      const reader = await Connection.open(driver, file, `${SETUP}; PRAGMA query_only = ON`);
+    for (let count = driver.parallel ? sizes.readers : 1; count > 0; count--) {
+      const reader = await Connection.open(driver, file, `${setup(sizes.readerCacheBytes)}; PRAGMA query_only = ON`);
       opened.unshift(reader);
       readers.push(reader);
     }
+    const pool = new ReadPool(readers);
     const keys = new Set((await writer.all(COLLECTIONS)).map((row) => numberOf(row, 'key')));
     logger.log('verbose', 'database', `opened ${file} with ${driver.name}, SQLite ${version.join('.')}`);
     return new SqliteStorage({
       driver: driver.name,
       statements: new Statements(version),
       writer,
-      readers: new ReadPool(readers),
+      readers: pool,
+      log: new KeptLog(`${file}-wal`, sizes.logBytes, writer, pool, logger),
       keys,
     });
   } catch (error) {
@@ -60,19 +65,24 @@ export async function isDatabaseDirectory(directory: string): Promise<boolean> {
   }
 }
 
-/** More gain nothing on two cores, and a statement each occupies a thread of libuv's four. */
-const PARALLEL_READERS = 2;
-
 /** Nobody but this process writes, so a lock that does not yield soon is a fault, not a queue. */
 const BUSY_TIMEOUT_MS = 250;
 
-const SETUP = `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA temp_store = MEMORY`;
+/** A negative number is one of KiB. */
+function setup(cacheBytes: number): string {
+  const cache = `PRAGMA cache_size = ${-Math.ceil(cacheBytes / 1024)}`;
+  return `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA temp_store = MEMORY; ${cache}`;
+}
 
-/** 16 MiB of log: each checkpoint writes a page once however often it changed. What a log grew beyond that is given back. */
-const CHECKPOINT_PAGES = 4_000;
-const JOURNAL_SIZE_LIMIT = 16 * 1024 * 1024;
+/** Of the log: a page with a header. A fiftieth is left for the transaction that crosses the line, so that the file keeps its length. */
+const FRAME_BYTES = 4_096 + 24;
 
-async function prepareFile(writer: Connection, file: string, fullSync: boolean): Promise<void> {
+async function prepareFile(
+  writer: Connection,
+  file: string,
+  fullSync: boolean,
+  { logBytes }: StorageSizes,
+): Promise<void> {
   const version = await checkSchema(writer, file);
   // Has an effect on an empty file only.
   if (version === 0) await writer.exec('PRAGMA auto_vacuum = INCREMENTAL');
@@ -84,7 +94,7 @@ async function prepareFile(writer: Connection, file: string, fullSync: boolean):
     );
   }
   await writer.exec(`PRAGMA synchronous = ${fullSync ? 'FULL' : 'NORMAL'};
-    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${JOURNAL_SIZE_LIMIT}`);
+    PRAGMA wal_autocheckpoint = ${Math.floor((0.98 * logBytes) / FRAME_BYTES)}; PRAGMA journal_size_limit = ${logBytes}`);
   await migrate(writer, version);
 }
 

@@ -6,6 +6,7 @@ import { HawserError } from '../../errors.js';
 import type { Storage, StorageTransaction } from '../storage.js';
 import type { Connection } from './connection.js';
 import type { Row, SqlValue } from './driver.js';
+import type { KeptLog } from './kept-log.js';
 import type { ReadPool } from './read-pool.js';
 import { textOf } from './row-values.js';
 import { type Query, SqliteReader } from './sqlite-reader.js';
@@ -18,6 +19,7 @@ export interface SqliteStorageParts {
   readonly statements: Statements;
   readonly writer: Connection;
   readonly readers: ReadPool;
+  readonly log: KeptLog;
   /** Keys of the collections in the file. */
   readonly keys: ReadonlySet<number>;
 }
@@ -27,19 +29,23 @@ export class SqliteStorage extends SqliteReader implements Storage {
   readonly #statements: Statements;
   readonly #writer: Connection;
   readonly #readers: ReadPool;
+  readonly #log: KeptLog;
   readonly #queue = new WriteQueue();
   /** Keys of the collections as last committed. */
   #keys: ReadonlySet<number>;
   /** Set when a roll-back failed: the connection may still be inside that transaction. */
   #stuck = false;
+  /** Checks of the whole file that are under way. */
+  #checks = 0;
   #closing: Promise<void> | undefined;
 
-  constructor({ driver, statements, writer, readers, keys }: SqliteStorageParts) {
+  constructor({ driver, statements, writer, readers, log, keys }: SqliteStorageParts) {
     super(statements);
     this.driver = driver;
     this.#statements = statements;
     this.#writer = writer;
     this.#readers = readers;
+    this.#log = log;
     this.#keys = keys;
   }
 
@@ -56,6 +62,7 @@ export class SqliteStorage extends SqliteReader implements Storage {
         const keys = await transaction.commit();
         for (const key of this.#keys) if (!keys.has(key)) this.#statements.forget(key);
         this.#keys = keys;
+        this.#lookAtLog();
         return result;
       } catch (error) {
         await transaction.rollback().catch(() => (this.#stuck = true));
@@ -66,6 +73,7 @@ export class SqliteStorage extends SqliteReader implements Storage {
 
   async integrityCheck(): Promise<string[]> {
     this.#checkOpen();
+    this.#checks++;
     try {
       const rows = await this.#readers.use((connection) => connection.all('PRAGMA integrity_check'));
       return rows.map((row) => textOf(row, 'integrity_check')).filter((line) => line !== 'ok');
@@ -73,6 +81,9 @@ export class SqliteStorage extends SqliteReader implements Storage {
       // Damaged so badly that the check itself cannot go on.
       if (error instanceof HawserError && error.code === 'DATABASE_CORRUPT') return [error.message];
       throw error;
+    } finally {
+      this.#checks--;
+      this.#lookAtLog();
     }
   }
 
@@ -110,6 +121,15 @@ export class SqliteStorage extends SqliteReader implements Storage {
   protected override exists(collection: number): boolean {
     this.#checkOpen();
     return this.#keys.has(collection);
+  }
+
+  /**
+   * In a turn of its own, so that nobody whose transaction is committed waits for it. Not during a check of the whole file, which
+   * everybody would have to wait for: the log grows as long as that takes.
+   */
+  #lookAtLog(): void {
+    if (this.#closing === undefined && this.#checks === 0 && this.#log.isTooLong)
+      void this.#queue.run(() => this.#log.shorten());
   }
 
   async #close(): Promise<void> {
