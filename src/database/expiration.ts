@@ -35,7 +35,7 @@ export class Expiration {
   readonly #database: ExpiringDatabase;
   readonly #logger: Logger;
   readonly #turns: PurgeTurns;
-  /** The earliest expiry known, which may be over by now. */
+  /** The earliest expiry known, which may be over by now; {@link UNKNOWN} if it has to be looked for. */
   #next = Infinity;
   #timer: Timer | undefined;
   #purging: Promise<void> | undefined;
@@ -81,7 +81,8 @@ export class Expiration {
   #arm(): void {
     this.#timer?.cancel();
     if (this.#isStopped || this.#next === Infinity) return;
-    const delay = Math.min(Math.max(this.#next - this.#database.clock.now(), 0), LONGEST_WAIT_MS);
+    const wait = Math.min(Math.max(this.#next - this.#database.clock.now(), 0), LONGEST_WAIT_MS);
+    const delay = this.#next === UNKNOWN ? RETRY_MS : wait;
     this.#timer = this.#database.clock.setTimer(delay, () => this.#proceed(), { background: true });
   }
 
@@ -97,7 +98,8 @@ export class Expiration {
     } catch (error) {
       const message = `expired documents of ${path} could not be purged, which is tried again in a minute: ${String(error)}`;
       this.#logger.log('warning', 'database', message);
-      this.#next = Math.min(this.#next, clock.now() + RETRY_MS);
+      // No date: the clock may be set back before the minute is over.
+      this.#next = UNKNOWN;
     }
   }
 
@@ -139,5 +141,7 @@ export function checkExpiration(expiration: unknown): number | null {
 
 /** How late a jump of the clock may be noticed; also within what timers can wait, which is 25 days. */
 const LONGEST_WAIT_MS = 3_600_000;
+/** When the next document becomes due, after a purge that failed: now, later or long ago. */
+const UNKNOWN = -Infinity;
 /** After the disk refused. */
 const RETRY_MS = 60_000;

@@ -316,6 +316,10 @@ describe('the purge', () => {
     assert.deepEqual(purged, []);
     assert.equal(logger.lines.filter((line) => line.includes('no space is left')).length, 4);
     assert.ok(logger.lines.every((line) => line.includes('/vessel')));
+    // A clock that was far ahead then is set back: it is tried again all the same.
+    clock.jumpWallClock(1_024 * WEEK);
+    await clock.advance(60_000);
+    clock.jumpWallClock(-1_024 * WEEK);
     working = true;
     await clock.advance(60_000);
     assert.deepEqual(purged, [['a']]);
