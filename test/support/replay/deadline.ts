@@ -11,7 +11,7 @@ export class Deadline {
   readonly #awaited = new Set<string>();
 
   /** @param ms wall time for the whole test, which only a failing one spends */
-  constructor(context: TestContext, ms = 10_000) {
+  constructor(context: TestContext, ms = 60_000) {
     this.#failure.promise.catch(() => undefined); // whether anybody waits at that moment or not
     const timer = setTimeout(() => {
       this.fail(new Error(`waited in vain, ${ms / 1000} s, for: ${[...this.#awaited].join('; ') || 'nothing'}`));
