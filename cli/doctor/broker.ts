@@ -29,8 +29,8 @@ export async function checkBroker(broker: URL): Promise<Finding> {
 async function greet(begin: typeof connect, broker: URL, protocolVersion: 4 | 5): Promise<void> {
   const url = new URL(broker);
   const [username, password] = [
-    decodeURIComponent(url.username) || process.env['HAWSER_BROKER_USERNAME'],
-    decodeURIComponent(url.password) || process.env['HAWSER_BROKER_PASSWORD'],
+    decoded(url.username) || process.env['HAWSER_BROKER_USERNAME'],
+    decoded(url.password) || process.env['HAWSER_BROKER_PASSWORD'],
   ];
   url.username = '';
   url.password = '';
@@ -108,3 +108,12 @@ export function judgeBroker({ host, protocol }: URL, error: unknown): Finding {
 }
 
 const TIMEOUT_MS = 15_000;
+
+/** A percent sign that stands for itself is left as it is. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -55,7 +55,7 @@ export function judgeFolder({ path, isWritable, mount, upperType, free, freeInod
     return problem(
       'folder',
       `${found} It is mounted read-only.`,
-      `mount -o remount,rw ${quoted(mount.point)}, or choose another folder.`,
+      `sudo mount -o remount,rw ${quoted(mount.point)}, or choose another folder.`,
     );
   }
   if (free < 1 || freeInodes === 0) {
@@ -66,7 +66,7 @@ export function judgeFolder({ path, isWritable, mount, upperType, free, freeInod
     return problem(
       'folder',
       `${found} The user ${user} may not write in it.`,
-      `chown ${user} ${quoted(path)}, or choose another folder.`,
+      `Make one of your own in it and name that: sudo install -d -o ${user} ${quoted(`${path}/hawser`)}. Or choose another folder.`,
     );
   }
   const concern = concernOf(type, upperType);

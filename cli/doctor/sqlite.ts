@@ -44,7 +44,11 @@ export function judgeSqlite({ sqlite3, builtin, tools }: SqliteFacts): Finding {
   const why = reasonOf(sqlite3);
   if (sqlite3.failure === 'crash') {
     // hawser would load it too.
-    return problem('sqlite', why, 'Remove node_modules/sqlite3, and build it on this machine: npm install sqlite3.');
+    return problem(
+      'sqlite',
+      why,
+      'Remove node_modules/sqlite3, and build it on this machine: npm install sqlite3 --build-from-source.',
+    );
   }
   if (builtin !== undefined) {
     const found = `SQLite ${builtin}, of Node itself (node:sqlite): ${why} It works on the event loop.`;
@@ -96,17 +100,19 @@ function remedyOf(sqlite3: Failed, tools: BuildTools | undefined): string {
 /** In the order in which it has to be done. */
 function stepsFor({ failure }: Failed, tools: BuildTools | undefined): string {
   const hasTools = tools === undefined || (tools.compiler && tools.make && tools.python);
+  // What was downloaded and does not load would be downloaded again.
+  const rebuild = `npm rebuild sqlite3${failure === 'foreign' ? ' --build-from-source' : ''}`;
   const steps = [
     ...(hasTools ? [] : [installTools()]),
     ...(tools?.scriptsAreOff === true ? ['npm config set ignore-scripts false'] : []),
     ...((tools?.npm ?? 0) >= 12 ? ['npm install-scripts approve sqlite3'] : []),
-    failure === 'absent' || failure === 'incomplete' ? 'npm install sqlite3' : 'npm rebuild sqlite3',
+    failure === 'absent' || failure === 'incomplete' ? 'npm install sqlite3' : rebuild,
   ];
   return steps.join(', then ');
 }
 
 function installTools(): string {
-  if (findProgram('apt-get') !== undefined) return 'apt-get install build-essential python3';
+  if (findProgram('apt-get') !== undefined) return 'sudo apt-get install build-essential python3';
   if (findProgram('apk') !== undefined) return 'apk add build-base python3';
   if (findProgram('dnf') !== undefined) return 'dnf install gcc-c++ make python3';
   if (findProgram('pacman') !== undefined) return 'pacman -S base-devel python';

@@ -6,10 +6,17 @@ import { join } from 'node:path';
 /** A new folder in `parent`; undefined if none can be made there, or not within 15 s. */
 export async function usableFolder(parent: string): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
+  let isLate = false;
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), 15_000);
+    timer = setTimeout(() => {
+      isLate = true;
+      resolve(undefined);
+    }, 15_000);
   });
   const made = mkdtemp(join(parent, '.hawser-doctor-')).catch(() => undefined);
+  void made.then((folder) => {
+    if (isLate && folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
   return Promise.race([made, late]).finally(() => clearTimeout(timer));
 }
 
@@ -27,10 +34,12 @@ export async function whileThereIs(
     process.exit(128 + (signal === 'SIGINT' ? 2 : signal === 'SIGTERM' ? 15 : 1));
   };
   for (const signal of signals) process.once(signal, onSignal);
+  process.once('exit', remove); // also where nobody reads any more, as in `| head`
   try {
     await work(folder);
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
+    process.off('exit', remove);
     remove();
   }
 }

@@ -8,7 +8,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BasicAuthenticator, Database, Replicator } from 'hawser';
 import { URLEndpoint } from 'hawser/websocket';
-import { choiceSetting, flush, numberSetting, setting, stopping, watchCount, watchLink } from '../shared/program.js';
+import {
+  choiceSetting,
+  flush,
+  lastNumber,
+  numberSetting,
+  setting,
+  stopping,
+  watchCount,
+  watchLink,
+} from '../shared/program.js';
 import { blocksOf, valuesOf } from './codec.js';
 import { Machine } from './modbus.js';
 import { REGISTERS, type Register } from './registers.js';
@@ -26,7 +35,7 @@ const target = new URLEndpoint(setting('STATION_URL'));
 const authenticator = new BasicAuthenticator('gateway', setting('GATEWAY_PASSWORD'));
 const pinnedServerFingerprint = setting('STATION_FINGERPRINT'); // the password goes to nobody else
 
-const database = await Database.open(setting('GATEWAY_FOLDER'));
+const database = await Database.open(setting('GATEWAY_FOLDER'), { fullSync: true }); // a power cut must not give a number twice
 const readings = database.collection('readings');
 const replicator = new Replicator({
   ...{ collections: [readings], target, authenticator, pinnedServerFingerprint },
@@ -39,7 +48,7 @@ replicator.start();
 const source = `modbus.${unit}`;
 const lastSaved = new Map<Register, number>();
 // An ID is the source and a number that goes on where the last run ended. Not the time: clocks jump.
-let count = await readings.count();
+let count = await lastNumber(readings);
 
 /** What has changed enough. */
 async function save(values: ReadonlyMap<Register, number>): Promise<void> {

@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BasicAuthenticator, Database, Replicator } from 'hawser';
 import { MqttEndpoint } from 'hawser/mqtt';
-import { numberSetting, setting, stopping, watchCount } from '../shared/program.js';
+import { lastNumber, numberSetting, setting, stopping, watchCount } from '../shared/program.js';
 import { changesOf } from '../shared/sensor-file.js';
 
 const name = setting('SENSOR_NAME');
@@ -38,12 +38,12 @@ const endpoint = new MqttEndpoint({
 const authenticator = new BasicAuthenticator(name, setting('STATION_PASSWORD')); // the broker does not see it
 const pinnedServerFingerprint = setting('STATION_FINGERPRINT'); // nor can it pose as the station
 
-const database = await Database.open(setting('SENSOR_FOLDER'));
+const database = await Database.open(setting('SENSOR_FOLDER'), { fullSync: true }); // a power cut must not give a number twice
 const readings = database.collection('readings');
 
 /** Saves what changes, until the end. An ID is the sensor and a number that goes on where the last run ended. */
 async function measure(): Promise<void> {
-  let saved = await readings.count();
+  let saved = await lastNumber(readings);
   for await (const value of changesOf(sensor, stopping)) {
     const rounded = Number(value.toFixed(3));
     const timestamp = new Date().toISOString(); // for people: clocks jump

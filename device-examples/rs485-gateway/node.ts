@@ -7,7 +7,7 @@
  */
 import { BasicAuthenticator, Database, Replicator } from 'hawser';
 import { SerialEndpoint } from 'hawser/serial';
-import { flush, numberSetting, setting, stopping, watchCount, watchLink } from '../shared/program.js';
+import { flush, lastNumber, numberSetting, setting, stopping, watchCount, watchLink } from '../shared/program.js';
 import { changesOf } from '../shared/sensor-file.js';
 
 const address = numberSetting('NODE_ADDRESS', { from: 1, to: 32 });
@@ -29,11 +29,11 @@ const endpoint = new SerialEndpoint({
 const authenticator = new BasicAuthenticator(name, setting('NODE_PASSWORD'));
 const pinnedServerFingerprint = setting('GATEWAY_FINGERPRINT'); // nobody else on the bus can pose as the gateway
 
-const database = await Database.open(setting('NODE_FOLDER'));
+const database = await Database.open(setting('NODE_FOLDER'), { fullSync: true }); // a power cut must not give a number twice
 const readings = database.collection('readings');
 // An ID is the node and a number that goes on where the last run ended: two nodes never save the same, and clocks may jump.
-let saved = await readings.count();
-console.log(`has ${saved} readings`);
+let saved = await lastNumber(readings);
+console.log(`has ${await readings.count()} readings`);
 
 const replicator = new Replicator({
   ...{ collections: [readings], target: endpoint, authenticator, pinnedServerFingerprint },

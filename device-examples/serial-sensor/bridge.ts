@@ -29,6 +29,7 @@ listener.on('error', ({ code, message }) => console.error(`bridge: ${code}: ${me
 await listener.start();
 
 report({ type: 'listening', fingerprint: tlsIdentity.certificate.fingerprint256 });
+if (!process.connected) console.log(`listens, fingerprint ${tlsIdentity.certificate.fingerprint256}`);
 readings.on('change', () => void readings.count().then((stored) => report({ type: 'stored', stored })));
 onDigestOrder(() => digests(readings));
 stopping.addEventListener('abort', () => {

@@ -53,6 +53,7 @@ export async function digests(collection: {
 /** A setting from the environment, which unlike the command line is not for everybody to see. */
 export function setting(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === '') throw new Error(`${name} is not set in the environment`);
-  return value;
+  if (value !== undefined && value !== '') return value;
+  console.error(`${name} is not set in the environment`);
+  return process.exit(2);
 }

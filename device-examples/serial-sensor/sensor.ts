@@ -18,7 +18,7 @@ interface Reading {
   readonly value: unknown;
 }
 
-const database = await Database.open(setting('SENSOR_FOLDER'));
+const database = await Database.open(setting('SENSOR_FOLDER'), { fullSync: true }); // a power cut must not give a number twice
 const readings = await database.createCollection<Reading>('readings');
 const endpoint = new SerialEndpoint({
   path: setting('SYNC_PORT'),
@@ -43,7 +43,8 @@ void replicator.stopped().then((error) => {
 });
 
 // An ID is a number that goes on where the last run ended. Not the time: most sentences carry none, and clocks jump.
-let saved = await readings.count();
+let saved = 0;
+for await (const { id } of readings.documents()) saved = Math.max(saved, Number(/-(\d+)$/.exec(id)?.[1] ?? 0));
 const parser = new Parser();
 let heard = 0;
 

@@ -70,6 +70,13 @@ export function watchLink(replicator: Replicator, peer: string): void {
   });
 }
 
+/** The highest number at the end of an ID: numbers go on after it. Not how many there are: a number of what was purged is not given again. */
+export async function lastNumber(collection: Pick<Collection, 'documents'>): Promise<number> {
+  let last = 0;
+  for await (const { id } of collection.documents()) last = Math.max(last, Number(/-(\d+)$/.exec(id)?.[1] ?? 0));
+  return last;
+}
+
 /** Says how many documents there are, once a second and only when there are more: `stored 40`. */
 export function watchCount(word: string, collection: Pick<Collection, 'count'>): void {
   let told = 0;

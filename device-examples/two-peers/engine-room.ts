@@ -15,7 +15,7 @@ if (!BRIDGE_URL || !BRIDGE_FINGERPRINT || !PASSWORD) {
   );
   process.exit(2);
 }
-const database = await Database.open(ENGINE_ROOM_FOLDER);
+const database = await Database.open(ENGINE_ROOM_FOLDER, { fullSync: true }); // a power cut must not give a number twice
 const metrics = database.collection('metrics');
 
 const replicator = new Replicator({
@@ -34,7 +34,9 @@ replicator.on('documents', ({ isPush, documents }) => {
 });
 replicator.start();
 
-let reading = await metrics.count(); // goes on where the last run ended
+let reading = 0; // goes on after the highest number that is here
+for await (const { id } of metrics.documents())
+  reading = Math.max(reading, Number(/^reading-(\d+)$/.exec(id)?.[1] ?? 0));
 const timer = setInterval(() => {
   if (reading >= Number(READINGS)) return;
   const revolutions = 20 + 5 * Math.sin(reading / 10); // put your sensor here: Hz, as all values in SI units

@@ -3,7 +3,8 @@
  * medium. It forwards to the shore what has arrived, and passes on what the shore has written.
  *
  *   BRIDGE_FOLDER=… BRIDGE_PORT=4984 BRIDGE_BROKER=mqtt://… BRIDGE_SERIAL='{"path":"/dev/ttyUSB0","baudRate":115200}' \
- *     BRIDGE_PASSWORDS='{"weather":"…"}' SHORE_URL=wss://… SHORE_FINGERPRINT=… SHORE_PASSWORD=… node --import tsx bridge.ts
+ *     BRIDGE_PASSWORDS='{"weather":"…"}' SHORE_URL=wss://… SHORE_FINGERPRINT=… SHORE_PASSWORD=… [BRIDGE_ADDRESS=127.0.0.1] \
+ *     node --import tsx bridge.ts
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BasicAuthenticator, Database, isHawserError, ListenerPasswordAuthenticator, Replicator } from 'hawser';
@@ -37,7 +38,7 @@ const shared = {
 const network = new URLEndpointListener({
   ...shared,
   port: Number(setting('BRIDGE_PORT')),
-  networkInterface: '127.0.0.1', // the whole demo runs on one machine; without this line every network can connect
+  networkInterface: process.env['BRIDGE_ADDRESS'] ?? '127.0.0.1', // or eth0; 0.0.0.0 for every network
 });
 const broker = new MqttEndpointListener({ ...shared, broker: setting('BRIDGE_BROKER') });
 const { BRIDGE_SERIAL: port = '' } = process.env;
@@ -72,6 +73,7 @@ toShore.start();
 
 const { fingerprint256: fingerprint } = tlsIdentity.certificate;
 report({ type: 'listening', url: network.urls[0] ?? '', port: network.port, fingerprint });
+if (!process.connected) console.log(`listens, fingerprint ${fingerprint}`);
 onOrder(async (order) => {
   if (order.type !== 'write-digests') return;
   await writeDigests(order.file, [...readings, orders]);
@@ -79,7 +81,7 @@ onOrder(async (order) => {
 });
 
 while (!stopping.aborted) {
-  report({ type: 'stored', counts: await countByRole(readings) });
+  if (process.connected) report({ type: 'stored', counts: await countByRole(readings) });
   await delay(200, undefined, { signal: stopping }).catch(() => undefined);
 }
 

@@ -30,9 +30,12 @@ export async function pushAndForget<T extends DocumentBody>(
 
   const forget = async (ids: Iterable<string>): Promise<void> => {
     const expiration = new Date(Date.now() + keepSeconds * 1_000);
-    const chosen = [...ids].filter((id) => id !== newest && kept.delete(id));
+    const chosen = [...ids].filter((id) => id !== newest && kept.has(id));
     await Promise.all(
-      chosen.map((id) => collection.setDocumentExpiration(id, expiration).catch((error: unknown) => ignoreGone(error))),
+      chosen.map(async (id) => {
+        await collection.setDocumentExpiration(id, expiration).catch((error: unknown) => ignoreGone(error));
+        kept.delete(id); // now, so that what a full disk refused is looked at again
+      }),
     );
   };
   /** What is not pending is on the bridge. Saves go on meanwhile: only what was here before is looked at. */
@@ -53,14 +56,14 @@ export async function pushAndForget<T extends DocumentBody>(
       returned += ids.length;
       for (const { id } of ids) kept.add(id);
     }
-    void forget(ids.map(({ id }) => id));
+    forget(ids.map(({ id }) => id)).catch(tell);
   });
   let looking: Promise<void> | undefined;
   replicator.on('status', ({ activity }) => {
     if (activity !== 'idle') return;
     looking ??= delay(LOOK_AFTER_MS, undefined, { ref: false })
       .then(look)
-      .catch((error: unknown) => ignoreGone(error))
+      .catch(tell)
       .finally(() => (looking = undefined));
   });
   return {
@@ -81,6 +84,11 @@ export function numberOf(id: string): number {
 
 function ignoreGone(error: unknown): void {
   if (!isHawserError(error) || !GONE.has(error.code)) throw error;
+}
+
+/** A full disk, for example: what was to be forgotten is looked at again. */
+function tell(error: unknown): void {
+  if (!isHawserError(error) || !GONE.has(error.code)) console.error(String(error));
 }
 
 const GONE = new Set(['DOCUMENT_NOT_FOUND', 'DATABASE_CLOSED']);

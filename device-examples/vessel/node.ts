@@ -24,7 +24,7 @@ interface Telemetry extends Reading {
 }
 
 const node = parseRole(process.argv[2]);
-const database = await Database.open(setting('NODE_FOLDER'));
+const database = await Database.open(setting('NODE_FOLDER'), { fullSync: true }); // a power cut must not give a number twice
 const readings = await database.createCollection<Telemetry>(node);
 const orders = await database.createCollection(ORDERS);
 const target = JSON.parse(setting('NODE_TARGET')) as Target;

@@ -1,7 +1,7 @@
 /**
  * The shore: what the bridge forwards arrives here, and the orders that are written here reach every node.
  *
- *   SHORE_FOLDER=… SHORE_PORT=4985 SHORE_PASSWORD=… node --import tsx shore.ts
+ *   SHORE_FOLDER=… SHORE_PORT=4985 SHORE_PASSWORD=… [SHORE_ADDRESS=127.0.0.1] node --import tsx shore.ts
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Database, ListenerPasswordAuthenticator } from 'hawser';
@@ -21,7 +21,7 @@ const tlsIdentity = await stationIdentity(folder, 'shore');
 const listener = new URLEndpointListener({
   collections: [...readings, orders],
   port: Number(setting('SHORE_PORT')),
-  networkInterface: '127.0.0.1', // the whole demo runs on one machine; without this line every network can connect
+  networkInterface: process.env['SHORE_ADDRESS'] ?? '127.0.0.1', // or eth0; 0.0.0.0 for every network
   tlsIdentity,
   authenticator: ListenerPasswordAuthenticator.forUsers({ bridge: setting('SHORE_PASSWORD') }),
 });
@@ -35,6 +35,7 @@ for (const [id, text] of Object.entries({ course: 'Make for Gdynia', speed: 'No 
 
 const { fingerprint256: fingerprint } = tlsIdentity.certificate;
 report({ type: 'listening', url: listener.urls[0] ?? '', port: listener.port, fingerprint });
+if (!process.connected) console.log(`listens, fingerprint ${fingerprint}`);
 onOrder(async (order) => {
   if (order.type !== 'write-digests') return;
   await writeDigests(order.file, [...readings, orders]);
@@ -42,7 +43,7 @@ onOrder(async (order) => {
 });
 
 while (!stopping.aborted) {
-  report({ type: 'stored', counts: await countByRole(readings) });
+  if (process.connected) report({ type: 'stored', counts: await countByRole(readings) });
   await delay(200, undefined, { signal: stopping }).catch(() => undefined);
 }
 

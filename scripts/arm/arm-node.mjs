@@ -8,7 +8,8 @@ import { runOrThrow } from './run-program.mjs';
 
 /** Resolves to a folder with `bin/node` and `include/node`. */
 export function armNode({ node }) {
-  return cached(`${node.package}-${node.version}`, async (folder) => {
+  const known = createHash('sha256').update(node.integrity).digest('hex').slice(0, 12);
+  return cached(`${node.package}-${node.version}-${known}`, async (folder) => {
     const wanted = `${node.package}@${node.version}`;
     console.log(`Fetching ${wanted} from npm (about 40 MB).`);
     // `npm install` would refuse it on this processor; `npm pack` just brings it.

@@ -10,11 +10,22 @@ import { createRequire } from 'node:module';
  * @param imported imports it all the same, where it lies in a bundle and not in `node_modules`; rejects where there is none
  */
 export async function loadPackage<T>(name: string, imported: () => Promise<T>): Promise<T> {
+  const load = requireHere();
+  if (load === undefined) return imported();
   try {
-    return createRequire(import.meta.url)(name) as T;
+    return load(name) as T;
   } catch (error) {
     const isMissing = error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';
     if (!isMissing || !error.message.includes(`'${name}'`)) throw error;
     return imported();
+  }
+}
+
+/** Undefined in a bundle that knows no place of its own. */
+function requireHere(): NodeJS.Require | undefined {
+  try {
+    return createRequire(import.meta.url);
+  } catch {
+    return undefined;
   }
 }

@@ -52,6 +52,11 @@ export class ActiveCollection {
   #isPushing = false;
   #oldConflicts: Promise<void> | undefined;
   /** Whether both sides have its checkpoint, or are about to. */
+  /**
+   * Local sequences at which a replication that only pulls has stored what the remote sent, before the checkpoint: a push that
+   * begins later need not offer them. Sequences and not a position: between them lies what was saved here, and not pushed yet.
+   */
+  #received = new SequenceSet();
   #isIntroduced = false;
 
   constructor(options: ActiveCollectionOptions) {
@@ -96,13 +101,14 @@ export class ActiveCollection {
   async begin(index: CollectionIndex, remoteCheckpoint: JsonValue | undefined): Promise<void> {
     const { store, push, pull, remoteID, reset } = this.#options;
     this.#index = index;
-    const { checkpoint, agreed, notedUpTo } = await this.checkpointer.start(remoteCheckpoint, reset);
+    const { checkpoint, agreed } = await this.checkpointer.start(remoteCheckpoint, reset);
+    if (agreed) this.#received = await this.checkpointer.received();
     this.#start = checkpoint;
     this.#isIntroduced = agreed;
     this.#trust = await RemoteTrust.load(store, remoteID, agreed);
     const remote = await store.remoteNumber(remoteID);
     // Of a connection that has ended nobody would close what listens to commits.
-    if (push && !this.#options.services.channel.isEnded) this.#makePusher(remote, this.#trust.after, notedUpTo);
+    if (push && !this.#options.services.channel.isEnded) this.#makePusher(remote, this.#trust.after);
     if (pull) this.#makePuller(remote);
   }
 
@@ -153,16 +159,15 @@ export class ActiveCollection {
 
   /** Saves on both sides how far it has come. */
   async save(): Promise<void> {
-    const { push, store, services } = this.#options;
-    // Where nothing is pushed nothing is ever "done", and what was pulled would look as if it were still to be pushed.
-    const notedUpTo = push ? 0 : store.lastSequence;
+    const { channel } = this.#options.services;
+    const received = this.#received.toList();
     const checkpoint = {
-      notedUpTo,
       pushed: this.done,
       pulled: this.#puller === undefined ? this.#start.pulled : this.#puller.position,
     };
-    await this.checkpointer.save(checkpoint, services.channel, this.#index);
-    if (push) await this.#trust?.settle(checkpoint.pushed);
+    const isSaved = await this.checkpointer.save(checkpoint, channel, this.#index);
+    if (this.#options.push) await this.#trust?.settle(checkpoint.pushed);
+    else if (isSaved) await this.checkpointer.putReceived(received);
   }
 
   /** The connection is over. Resolves when nothing comes into the collection any more. */
@@ -173,7 +178,7 @@ export class ActiveCollection {
     await this.#oldConflicts?.catch(() => undefined);
   }
 
-  #makePusher(remote: number, trustedAfter: number, notedUpTo: number): void {
+  #makePusher(remote: number, trustedAfter: number): void {
     const { services, store, rules, pull, continuous } = this.#options;
     this.#pusher = new ActivePusher({
       ...services,
@@ -184,7 +189,7 @@ export class ActiveCollection {
       pulled: pull ? this.#pulled.promise : undefined,
       remote,
       trustedAfter,
-      notedUpTo,
+      received: this.#received,
       done: this.#start.pushed,
     });
   }
@@ -201,8 +206,14 @@ export class ActiveCollection {
       since: this.#start.pulled,
       remote,
       resolutions: this.#resolutions,
+      onStored: (sequence) => this.#remember(sequence),
       onRemoteRevision: (documentID, revisionID) => this.#pusher?.remoteHas(documentID, revisionID),
     });
+  }
+
+  /** Only where nothing is pushed: a push has "done" what was pulled as well. */
+  #remember(sequence: number): void {
+    if (!this.#options.push && this.#received.rangeCount < MAX_RECEIVED_RANGES) this.#received.add(sequence);
   }
 
   /** Conflicts that were stored but not resolved before the last session ended. */
@@ -218,3 +229,6 @@ export class ActiveCollection {
     void work.then(() => observer.progressed()).catch((error: unknown) => observer.failed(error));
   }
 }
+
+/** What is in none of them is offered once more, and answered that it is there. */
+const MAX_RECEIVED_RANGES = 1_000;

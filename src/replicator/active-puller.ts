@@ -38,6 +38,8 @@ export interface ActivePullerOptions extends SessionServices {
   readonly since: string | undefined;
   readonly remote: number;
   readonly resolutions: Resolutions;
+  /** Called as soon as a revision is committed, with the place of its document in our feed. */
+  readonly onStored?: (sequence: number) => void;
   /** The remote was heard to have a revision that is the current one here or an ancestor of it. */
   readonly onRemoteRevision?: (documentID: string, revisionID: string) => void;
 }

@@ -36,8 +36,8 @@ export interface ActivePusherOptions extends SessionServices {
   readonly remote: number;
   /** That bookkeeping may be believed at documents beyond this sequence. */
   readonly trustedAfter: number;
-  /** What it says up to this sequence the remote is known to have still. */
-  readonly notedUpTo: number;
+  /** At these sequences stands what came from the remote before the checkpoint. */
+  readonly received: SequenceSet;
   /** What was done before. */
   readonly done: SequenceSet;
 }
@@ -166,7 +166,7 @@ export class ActivePusher {
 
   /** Begins with a document of the feed if it has to be pushed; otherwise it is done. */
   #select(document: StoredDocument, asOf: number): boolean {
-    const { trustedAfter, notedUpTo, rules, store } = this.#options;
+    const { trustedAfter, received, rules, store } = this.#options;
     const { id, sequence } = document;
     this.#ledger.advance(sequence);
     this.#parked.delete(id); // this is newer
@@ -178,7 +178,7 @@ export class ActivePusher {
     const noted = sequence > trustedAfter ? this.#remoteRevision(document) : undefined;
     const isNoted = noted === document.revisionID;
     // A document in conflict is not pushed: its resolution will be a change of its own.
-    const isSure = sequence > this.#begunAt || sequence <= notedUpTo;
+    const isSure = sequence > this.#begunAt || received.has(sequence);
     if ((isNoted && isSure) || document.conflicts !== null) return false;
     this.#begin({ document, asOf, parentID: isNoted ? undefined : noted, attempt: 1 });
     return true;
@@ -243,6 +243,10 @@ export class ActivePusher {
     return this.#notes.unwritten(document.id) ?? remoteRevision(document, this.#options.remote);
   }
 
+  #isNoted(document: StoredDocument): boolean {
+    return document.sequence > this.#options.trustedAfter && this.#remoteRevision(document) === document.revisionID;
+  }
+
   #settle(document: StoredDocument, outcome: PushOutcome): void {
     switch (outcome.kind) {
       case 'sent':
@@ -259,6 +263,8 @@ export class ActivePusher {
         this.#tell(document, outcome.error);
         return this.#finish(document); // not tried again until the document changes
       case 'conflict':
+        // It had this one, and has gone on since.
+        if (this.#options.pulled === undefined && this.#isNoted(document)) return this.#finish(document);
         // The pull brings the other branch. What becomes of it is a change of its own, or `remoteHas` tells of it: the
         // sequence need not stay open for that (5.7.5).
         if (this.#options.pulled === undefined || !this.#parked.add(document))

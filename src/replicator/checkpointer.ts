@@ -17,14 +17,6 @@ import type { MessageChannel } from './message-channel.js';
 import { isError, remoteErrorToHawser } from './remote-errors.js';
 import { SequenceSet } from './sequence-set.js';
 
-export interface NotedCheckpoint extends Checkpoint {
-  /**
-   * Up to which local sequence everything that is noted of the remote was noted before this; 0 if that is of no use. The
-   * remote had committed it before the checkpoint, so where that is left after a power loss, so is the rest.
-   */
-  readonly notedUpTo: number;
-}
-
 export class Checkpointer {
   readonly id: string;
   readonly #store: ReplicationStore;
@@ -43,10 +35,7 @@ export class Checkpointer {
    * `getCollections` has it (`rev`, or `_rev` from Sync Gateway); undefined if it has none.
    * @param reset whether to forget how far the replication has come
    */
-  async start(
-    remote: JsonValue | undefined,
-    reset: boolean,
-  ): Promise<CheckpointComparison & Pick<NotedCheckpoint, 'notedUpTo'>> {
+  async start(remote: JsonValue | undefined, reset: boolean): Promise<CheckpointComparison> {
     if (typeof remote === 'object' && remote !== null && !Array.isArray(remote)) {
       const revision = remote['rev'] ?? remote['_rev'];
       if (typeof revision === 'string') this.#remoteRevision = revision;
@@ -55,13 +44,22 @@ export class Checkpointer {
     const local = reset ? undefined : parseCheckpoint(await this.#store.localCheckpoint(this.id));
     const comparison = compareCheckpoints(local, remote === undefined ? undefined : checkpointFromJson(remote));
     if (comparison.agreed || local === undefined) this.#saved = fingerprint(comparison.checkpoint);
-    const agreed = comparison.agreed && !reset;
-    const notedUpTo = agreed ? Number((await this.#store.localCheckpoint(this.#notedKey)) ?? 0) : 0;
-    return { ...comparison, agreed, notedUpTo };
+    return { ...comparison, agreed: comparison.agreed && !reset };
   }
 
-  get #notedKey(): string {
-    return `noted ${this.id}`;
+  /** The set that {@link putReceived} kept. Of use where the checkpoints agree. */
+  async received(): Promise<SequenceSet> {
+    const text = await this.#store.localCheckpoint(this.#receivedKey);
+    return SequenceSet.fromList(text === undefined ? undefined : parseJson(text)) ?? new SequenceSet();
+  }
+
+  /** Of this side alone, and after the checkpoint that stands for it. */
+  putReceived(sequences: readonly number[]): Promise<void> {
+    return this.#store.putLocalCheckpoint(this.#receivedKey, JSON.stringify(sequences));
+  }
+
+  get #receivedKey(): string {
+    return `received ${this.id}`;
   }
 
   /** For good, not only for this session: it may end before anything is saved. */
@@ -87,14 +85,10 @@ export class Checkpointer {
     }
   }
 
-  /** Saves on both sides, if it changed since the last time. */
-  async save(
-    { notedUpTo, ...checkpoint }: NotedCheckpoint,
-    channel: MessageChannel,
-    collection: CollectionIndex,
-  ): Promise<void> {
+  /** Saves on both sides, if it changed since the last time. True if it did, and both have it now. */
+  async save(checkpoint: Checkpoint, channel: MessageChannel, collection: CollectionIndex): Promise<boolean> {
     const print = fingerprint(checkpoint);
-    if (print === this.#saved) return;
+    if (print === this.#saved) return false;
     const text = formatCheckpoint(checkpoint, Math.floor(this.#clock.now() / 1000));
     for (let attempt = 1; ; attempt++) {
       const answer = await channel.request({
@@ -113,14 +107,13 @@ export class Checkpointer {
       // Somebody else saved under this name, or the remote lost its copy: learn its revision and overwrite.
       const stale = isError(answer.error, 'HTTP', 409) || isError(answer.error, 'HTTP', 404);
       // Where others save under this name all the time, the next run takes longer: no reason to end this one.
-      if (attempt >= MAX_ATTEMPTS && isError(answer.error, 'HTTP', 409)) return;
+      if (attempt >= MAX_ATTEMPTS && isError(answer.error, 'HTTP', 409)) return false;
       if (!stale || attempt >= MAX_ATTEMPTS) throw remoteErrorToHawser('setCheckpoint', answer.error);
       await this.fetch(channel, collection);
     }
     await this.#store.putLocalCheckpoint(this.id, text);
-    // On this side alone, and after it: what is noted must not be ahead of the checkpoint that stands for it.
-    if (notedUpTo > 0) await this.#store.putLocalCheckpoint(this.#notedKey, String(notedUpTo));
     this.#saved = print;
+    return true;
   }
 }
 

@@ -90,7 +90,7 @@ export class PassivePusher {
           // Nobody asks for what lies behind: so the set stays small however long the session is.
           this.#options.fromPeer.addRange(0, this.#feed.position + 1);
           if (wanted.length > 0) await this.#offer(wanted, asOf);
-          await this.#moveOn(echoes, wanted, asOf);
+          await this.#moveOn(echoes, wanted.length > 0, asOf);
           continue;
         }
         if (this.#backlog) {
@@ -159,10 +159,8 @@ export class PassivePusher {
    * else all that it writes on a connection, however long, would be announced to it on the next one, and sent to it where it has
    * purged it meanwhile.
    */
-  async #moveOn(echoes: readonly StoredDocument[], wanted: readonly StoredDocument[], asOf: number): Promise<void> {
-    const position = wanted.at(-1)?.sequence;
-    if (position !== undefined) this.#untold = 0;
-    this.#untold += echoes.filter(({ sequence }) => sequence > (position ?? 0)).length;
+  async #moveOn(echoes: readonly StoredDocument[], isTold: boolean, asOf: number): Promise<void> {
+    this.#untold = isTold ? 0 : this.#untold + echoes.length;
     const last = echoes.at(-1);
     if (last === undefined || this.#untold < MAX_UNTOLD_ECHOES) return;
     this.#untold = 0;
@@ -175,7 +173,7 @@ export class PassivePusher {
     return this.#terms.latest?.deltas === true && documents.some(({ bases }) => bases !== null);
   }
 
-  /** @param isEcho that the peer does not want it says nothing about what else it wants */
+  /** @param isEcho the peer wrote it itself, and is only told of it */
   async #announce(documents: readonly StoredDocument[], asOf: number, isEcho = false): Promise<void> {
     await this.#lists.enter();
     const { channel, collection, observer } = this.#options;
@@ -212,9 +210,10 @@ export class PassivePusher {
     isEcho: boolean,
   ): Promise<void> {
     if (reply.error !== undefined) throw remoteErrorToHawser('changes', reply.error);
-    this.#lists.answered(this.#revs.size === 0);
     const terms = this.#terms.learn(reply.properties);
     const answers = parseChangesReply(reply.body, documents.length);
+    if (isEcho) return this.#keepEchoes(documents, answers);
+    this.#lists.answered(this.#revs.size === 0);
     const requests = documents.flatMap((document, index) => {
       const known = answers[index];
       return known === undefined ? [] : [{ document, known, terms }];
@@ -223,7 +222,7 @@ export class PassivePusher {
     // Where the database cannot be read, what was read before is sent; the feed then fails by itself.
     const rows = await this.#feed.refresh(wanted, asOf).catch(() => wanted);
     this.#options.observer.finished(documents.length - requests.length);
-    if (!isEcho) this.#policy.answered(requests.length === documents.length);
+    this.#policy.answered(requests.length === documents.length);
     const asRead = requests.filter((request, index) => this.#answer(request, rows[index]));
     if (!this.#terms.takesBatches) {
       for (const request of asRead) void this.#send(request);
@@ -232,6 +231,15 @@ export class PassivePusher {
     const { batches, others } = this.#options.sender.pack(asRead, { terms, noConflicts: false });
     for (const request of others) void this.#send(request);
     for (const batch of batches) void this.#sendBatch(batch, terms);
+  }
+
+  /** One that it asks for it has purged since. */
+  #keepEchoes(documents: readonly StoredDocument[], answers: readonly unknown[]): void {
+    const { sender, collection, observer } = this.#options;
+    documents.forEach((document, index) => {
+      if (answers[index] !== undefined) sender.withdraw(document.id, { collection }, document, 410);
+    });
+    observer.finished(documents.length);
   }
 
   /**

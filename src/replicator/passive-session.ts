@@ -202,6 +202,7 @@ export class PassiveSession implements SessionObserver {
       channel.respond(request, { error: reply.blip(400, 'a checkpoint is text of 1 MiB at most') });
     } else {
       const revision = await served.store.putPeerCheckpoint(id, text, request.properties.text('rev'));
+      this.#diskFailure = undefined;
       if (revision === undefined) channel.respond(request, { error: reply.http(409, 'revision ID mismatch') });
       else channel.respond(request, { properties: { rev: revision } });
     }

@@ -130,7 +130,12 @@ export class RevSender {
   }
 
   /** Tells the receiver that a revision which it was promised will not come: 404 it is gone, 500 it cannot be made. */
-  withdraw(id: string, { collection }: Pick<RevOptions, 'collection'>, asked: RevRequest, status: 404 | 500): void {
+  withdraw(
+    id: string,
+    { collection }: Pick<RevOptions, 'collection'>,
+    asked: RevRequest,
+    status: 404 | 410 | 500,
+  ): void {
     const reason = status === 404 ? 'not found' : 'the revision cannot be sent';
     this.#channel.notify(norevMessage(id, asked, collection, { status, reason }));
   }

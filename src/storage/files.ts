@@ -33,21 +33,6 @@ export async function reasonOfFailure(file: string): Promise<unknown> {
   }
 }
 
-/** Why the file cannot be read; undefined if it can. For what looks damaged: a disk that fails gives nothing, or less than there is. */
-export async function reasonOfNoReading(file: string): Promise<unknown> {
-  try {
-    const handle = await open(file, constants.O_RDONLY);
-    try {
-      await handle.read(Buffer.alloc(1), 0, 1, 0);
-    } finally {
-      await handle.close();
-    }
-    return undefined;
-  } catch (error) {
-    return fileError(error, file);
-  }
-}
-
 /** Bytes. SQLite takes up to 32 KiB at once, for the index of its write-ahead log. */
 const NO_SPACE = 64 * 1024;
 

@@ -101,7 +101,7 @@ describe('where there is no sqlite3', () => {
     [
       'because it was copied from another machine',
       { 'sqlite3/index.js': `require('./sqlite3.node')`, 'sqlite3/sqlite3.node': 'not a library' },
-      /was built for another machine \(.*invalid ELF header|file too short/,
+      /was built for another machine \(.*(invalid ELF header|file too short)/,
       /npm rebuild sqlite3/,
     ],
     [

@@ -43,7 +43,7 @@ describe('a folder that', () => {
     hasNoFolder(
       await doctor([made.path]),
       isMounted ? /It is mounted read-only\.$/ : /may not write in it/,
-      isMounted ? /^mount -o remount,rw / : /^chown /,
+      isMounted ? /^sudo mount -o remount,rw / : /^Make one of your own/,
     );
   });
 
@@ -76,7 +76,7 @@ describe('a folder that', () => {
     hasNoFolder(
       await doctor([join(parent, 'data')], { user: NOBODY }),
       /The user 65534 may not write in it/,
-      /^chown 65534 /,
+      /^Make one of your own in it and name that: sudo install -d -o 65534 /,
     );
   });
 });

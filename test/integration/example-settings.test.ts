@@ -18,6 +18,8 @@ const MODBUS = { MODBUS_PORT: '/dev/null', MODBUS_PARITY: 'odd or even' };
 const cases: readonly Case[] = [
   ['one that is missing', 'two-peers/bridge.ts', {}, /^PASSWORD is not set/],
   ['one that is missing, with shared/', 'rs485-gateway/gateway.ts', {}, /^NODE_PASSWORDS is not set\. The first lines/],
+  ['one that is missing', 'vessel/bridge.ts', {}, /^BRIDGE_FOLDER is not set/],
+  ['one that is missing', 'serial-sensor/sensor.ts', {}, /^SENSOR_FOLDER is not set/],
   ['no JSON', 'rs485-gateway/gateway.ts', { ...GATEWAY, NODE_PASSWORDS: 'x' }, /^NODE_PASSWORDS must be an object/],
   ['no number', 'rs485-gateway/gateway.ts', { ...GATEWAY, BUS_BAUD_RATE: 'x' }, /^BUS_BAUD_RATE must be a number from/],
   [

@@ -1,6 +1,8 @@
 /** The sleeping sensor as shipped, through each broker that is here, which is killed. Looks at dist/ through the public names. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { mosquittoProblem } from '../support/mosquitto.js';
 import { placesOf, runExample, startExample } from './run-example.js';
@@ -41,6 +43,8 @@ describe('the example of an MQTT sensor', () => {
     await example.line(/^station: waits/);
     example.main.kill('SIGINT');
     const { status, errors, leftBehind } = await example.ended;
+    const port = Number(/mqtts:\/\/127\.0\.0\.1:(\d+)/.exec(example.lines.join('\n'))?.[1]);
+    await assert.rejects(once(connect(port, '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' });
     assert.equal(errors, 'Interrupted.\n');
     assert.equal(status, 130);
     assert.deepEqual(leftBehind, []);

@@ -17,17 +17,19 @@ import { VirtualClock } from '../support/virtual-clock.js';
 /** A peer whose disk can be put back to what it was. */
 class Forgetful {
   readonly #folder: string;
+  readonly #collection: string;
   #peer: Peer | undefined;
 
-  static async open(context: TestContext, name: string): Promise<Forgetful> {
-    const forgetful = new Forgetful(join(await temporaryDirectory(context), name));
+  static async open(context: TestContext, name: string, collection = 'metrics'): Promise<Forgetful> {
+    const forgetful = new Forgetful(join(await temporaryDirectory(context), name), collection);
     await forgetful.#open();
     cleanup(context, () => forgetful.peer.database.close());
     return forgetful;
   }
 
-  private constructor(folder: string) {
+  private constructor(folder: string, collection: string) {
     this.#folder = folder;
+    this.#collection = collection;
   }
 
   get peer(): Peer {
@@ -59,7 +61,7 @@ class Forgetful {
 
   async #open(): Promise<void> {
     const database = await Database.open(this.#folder, { name: 'forgetful', logger: memoryLogger() });
-    this.#peer = { name: 'forgetful', database, metrics: await database.createCollection('metrics') };
+    this.#peer = { name: 'forgetful', database, metrics: await database.createCollection(this.#collection) };
   }
 }
 
@@ -110,6 +112,27 @@ describe('a peer that loses what it has acknowledged', () => {
       assert.equal(await passive.peer.metrics.get('late'), undefined);
       await sync(active, passive.peer, { type });
       await expectEqual(active, passive.peer, ['early', 'late']);
+    });
+  }
+
+  // In the default collection all types of a replication have one checkpoint.
+  for (const collection of ['_default', 'metrics']) {
+    it(`gets it again where it was saved here before a pull (${collection})`, async (context) => {
+      const { database, name } = await openPeer(context, 'active');
+      const active = { name, database, metrics: await database.createCollection(collection) };
+      const passive = await Forgetful.open(context, 'passive', collection);
+      await passive.peer.metrics.save('theirs', {});
+      for (let run = 0; run < 2; run++) await sync(active, passive.peer, { type: 'pull' });
+      await active.metrics.save('early', {});
+      await passive.peer.metrics.save('theirs-too', {});
+      await sync(active, passive.peer, { type: 'pull' });
+      await passive.flush();
+      await syncWithoutCheckpoint(active, passive.peer, { type: 'push' }, ['late']);
+      await passive.losePower();
+      await passive.peer.metrics.save('theirs-at-last', {});
+      await sync(active, passive.peer, { type: 'pull' });
+      await sync(active, passive.peer, { type: 'push' });
+      await expectEqual(active, passive.peer, ['early', 'late', 'theirs', 'theirs-too', 'theirs-at-last']);
     });
   }
 });

@@ -2,7 +2,7 @@
  * The programs of the vessel as JavaScript, compiled once: on a device no compiler runs beside them, and what one takes (a hundred
  * megabytes and seconds of each start) would hide what is looked for.
  */
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'tsup';
@@ -18,6 +18,9 @@ export async function compilePrograms(): Promise<string> {
     skipNodeModulesBundle: true,
     config: false,
     silent: true,
+  }).catch(async (error: unknown) => {
+    await rm(folder, { recursive: true });
+    throw error;
   });
   return folder;
 }

@@ -16,7 +16,7 @@ const problem = mosquittoProblem() ?? serialLineProblem();
 const seed = Number(process.env['KILL_SEED'] ?? 5);
 
 test(
-  `a minute on the vessel, seed ${seed}: equal, flat, drawn, nothing left`,
+  `a minute on the vessel, seed ${seed}: equal, bounded, drawn, nothing left`,
   { skip: problem ?? false },
   async (context) => {
     const folder = await temporaryDirectory(context);

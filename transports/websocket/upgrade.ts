@@ -24,6 +24,10 @@ export async function upgrade(
   options: UpgradeOptions,
   signal: AbortSignal,
 ): Promise<WebSocket> {
+  const library = await loadWebSocketLibrary().catch(async (error: unknown) => {
+    await destroyed(socket);
+    throw error;
+  });
   const { host: address, protocol } = new URL(url);
   const done = deferred();
   let refusal: MessagingError | undefined;
@@ -31,7 +35,6 @@ export async function upgrade(
   const abort = (): void => done.reject(refusal ?? signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   try {
-    const library = await loadWebSocketLibrary();
     signal.throwIfAborted();
     const webSocket = request(library, socket, url, options);
     webSocket.once('open', () => {

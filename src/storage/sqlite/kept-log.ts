@@ -10,7 +10,6 @@ import { statSync } from 'node:fs';
 import type { Logger } from '../../base/index.js';
 import type { Connection } from './connection.js';
 import type { ReadPool } from './read-pool.js';
-import { firstOf, numberOf } from './row-values.js';
 
 export class KeptLog {
   readonly #file: string;
@@ -39,17 +38,19 @@ export class KeptLog {
   /** Empties it. Only in turn with the transactions. Waits for the reads under way; those that come later wait for it. */
   async shorten(): Promise<void> {
     try {
-      const result = await this.#readers.pause(() => this.#writer.all('PRAGMA wal_checkpoint(TRUNCATE)'));
-      this.#tolerated = 2 * this.#bytes;
-      if (numberOf(firstOf(result), 'busy') === 0) return;
+      await this.#readers.pause(() => this.#writer.all('PRAGMA wal_checkpoint(TRUNCATE)'));
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       this.#logger.log('warning', 'database', `${this.#file} could not be shortened: ${detail}`);
     }
-    this.#tolerated = this.#size + this.#bytes; // not again with every commit
+    this.#tolerated = Math.max(2 * this.#bytes, this.#size + this.#bytes); // where it is busy not again with every commit
   }
 
   get #size(): number {
-    return statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
+    try {
+      return statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
+    } catch {
+      return 0; // its folder may not be looked at any more; SQLite has the file open
+    }
   }
 }

@@ -128,8 +128,12 @@ export class SqliteStorage extends SqliteReader implements Storage {
    * everybody would have to wait for: the log grows as long as that takes.
    */
   #lookAtLog(): void {
-    if (this.#closing === undefined && this.#checks === 0 && this.#log.isTooLong)
-      void this.#queue.run(() => this.#log.shorten());
+    if (this.#closing !== undefined || !this.#log.isTooLong) return;
+    const shorten = async (): Promise<void> => {
+      // A check may have begun meanwhile, and another turn may have done it.
+      if (this.#checks === 0 && this.#log.isTooLong) await this.#log.shorten();
+    };
+    void this.#queue.run(shorten).catch(() => undefined); // a logger that throws
   }
 
   async #close(): Promise<void> {
