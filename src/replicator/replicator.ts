@@ -145,7 +145,8 @@ export class Replicator {
 
   /**
    * IDs of the documents with changes that the remote has not got yet, deletions included, as far as the configuration lets
-   * them be pushed. Answered from the database: also before a start and while offline. Rejects with
+   * them be pushed. Answered from the database: also before a start and while offline, so a remote that loses with its power what
+   * it had acknowledged is not seen before the next connection. Rejects with
    * `REPLICATION_PULL_ONLY`, `ARGUMENT_INVALID` for a collection that is not replicated, `DATABASE_CLOSED`.
    */
   async pendingDocumentIDs<T extends DocumentBody>(collection: Collection<T>): Promise<Set<string>> {

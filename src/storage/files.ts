@@ -46,6 +46,20 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/**
+ * The coded error of a disk that fails, which makes what is read look damaged; undefined if it works. Asked of the folder: to close
+ * the file itself would end the locks that SQLite has on it.
+ */
+export async function diskFailure(file: string): Promise<unknown> {
+  const directory = dirname(file);
+  try {
+    await syncDirectory(directory);
+    return undefined;
+  } catch (error) {
+    return errnoOf(error) === 'EIO' ? fileError(error, directory) : undefined;
+  }
+}
+
 const CODE_OF: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'STORAGE_FULL',
   EDQUOT: 'STORAGE_FULL',

@@ -3,7 +3,7 @@
  * bodies, IDs and records stay out of logs.
  */
 import { HawserError, type ErrorCode } from '../../errors.js';
-import { reasonOfFailure } from '../files.js';
+import { diskFailure, reasonOfFailure } from '../files.js';
 import { SqliteFailure } from './driver.js';
 
 /** The coded error for what a driver rejected with, about `file`. Coded errors pass through. */
@@ -13,6 +13,10 @@ export async function storageError(error: unknown, file: string): Promise<unknow
   if (code === 'DATABASE_CANNOT_OPEN' || code === 'STORAGE_IO_ERROR') {
     // SQLite says no more than that: the operating system knows why.
     const reason = await reasonOfFailure(file);
+    if (reason !== undefined) return reason;
+  }
+  if (code === 'DATABASE_CORRUPT') {
+    const reason = await diskFailure(file);
     if (reason !== undefined) return reason;
   }
   const options = { cause: error, ...(code === 'STORAGE_FAILED' ? { number: primaryCode(error) } : {}) };
