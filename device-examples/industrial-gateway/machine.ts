@@ -36,9 +36,9 @@ const server = new ServerSerial(
   { path: setting('MACHINE_PORT'), baudRate: numberSetting('MACHINE_BAUD_RATE', { from: 1_200 }), unitID: 1 },
 );
 server.on('error', () => undefined).on('socketError', () => undefined);
-stopping.addEventListener('abort', () => server.close(() => undefined));
 
 for (let index = 0; !stopping.aborted; index = (index + 1) % ROWS) {
   show(played.rows[index] ?? {});
   await delay(rowMs, undefined, { signal: stopping }).catch(() => undefined);
 }
+server.close(() => undefined);

@@ -5,7 +5,7 @@
  */
 import { Database, ListenerPasswordAuthenticator } from 'hawser';
 import { URLEndpointListener } from 'hawser/websocket';
-import { numberSetting, setting, stopping, watchCount } from '../shared/program.js';
+import { numberSetting, setting, stopped, watchCount } from '../shared/program.js';
 
 const options = {
   networkInterface: setting('STATION_ADDRESS', '127.0.0.1'), // or eth0; 0.0.0.0 for every network
@@ -25,4 +25,5 @@ await listener.start();
 // The certificate was made at the first start and lies beside the database: the fingerprint stays the same.
 console.log(`listens on ${listener.urls[0]}, fingerprint ${listener.tlsIdentity?.certificate.fingerprint256}`);
 watchCount('stored', readings);
-stopping.addEventListener('abort', () => void database.close()); // stops the listener first
+await stopped;
+await database.close(); // stops the listener first

@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { Database, ListenerPasswordAuthenticator } from 'hawser';
 import { MqttEndpointListener } from 'hawser/mqtt';
-import { passwordsSetting, setting, stopping, watchCount } from '../shared/program.js';
+import { passwordsSetting, setting, stopped, watchCount } from '../shared/program.js';
 
 const authority = setting('BROKER_CA', '');
 const broker = {
@@ -30,4 +30,5 @@ await listener.start();
 const { certificate } = (await listener.tlsIdentity()) ?? {};
 console.log(`waits at the broker, fingerprint ${certificate?.fingerprint256}`);
 watchCount('stored', readings);
-stopping.addEventListener('abort', () => void database.close()); // stops the listener first
+await stopped;
+await database.close(); // stops the listener first

@@ -6,7 +6,7 @@
  */
 import { Database, ListenerPasswordAuthenticator } from 'hawser';
 import { SerialEndpointListener } from 'hawser/serial';
-import { numberSetting, passwordsSetting, setting, stopping, watchCount } from '../shared/program.js';
+import { numberSetting, passwordsSetting, setting, stopped, watchCount } from '../shared/program.js';
 
 const passwords = passwordsSetting('NODE_PASSWORDS');
 const options = {
@@ -37,4 +37,5 @@ await listener.start();
 const { certificate } = (await listener.tlsIdentity()) ?? {};
 console.log(`gives the turn to ${options.nodes.length} nodes, fingerprint ${certificate?.fingerprint256}`);
 watchCount('stored', readings);
-stopping.addEventListener('abort', () => void database.close()); // stops the listener first
+await stopped;
+await database.close(); // stops the listener first

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { Database, KeyStore, ListenerPasswordAuthenticator } from 'hawser';
 import { SerialEndpointListener } from 'hawser/serial';
-import { digests, onDigestOrder, report, setting, stopping } from './child.js';
+import { digests, onDigestOrder, report, setting, stopped } from './child.js';
 
 const folder = setting('BRIDGE_FOLDER');
 const database = await Database.open(folder, { name: 'bridge' });
@@ -32,6 +32,6 @@ report({ type: 'listening', fingerprint: tlsIdentity.certificate.fingerprint256 
 if (!process.connected) console.log(`listens, fingerprint ${tlsIdentity.certificate.fingerprint256}`);
 readings.on('change', () => void readings.count().then((stored) => report({ type: 'stored', stored })));
 onDigestOrder(() => digests(readings));
-stopping.addEventListener('abort', () => {
-  void database.close().then(() => process.disconnect?.()); // stops the listener first
-});
+await stopped;
+await database.close(); // stops the listener first
+process.disconnect?.();

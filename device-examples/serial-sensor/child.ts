@@ -21,6 +21,11 @@ const stop = new AbortController();
 /** Fires when this process is to end. */
 export const stopping: AbortSignal = stop.signal;
 
+/** Resolves then, also for who asks when it has fired. */
+export const stopped: Promise<void> = new Promise((resolve) => {
+  stopping.addEventListener('abort', () => resolve());
+});
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 process.once('disconnect', () => stop.abort());
 process.on('message', (order) => {

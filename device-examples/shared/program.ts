@@ -7,6 +7,11 @@ const stop = new AbortController();
 /** Fires when this program is to end. */
 export const stopping: AbortSignal = stop.signal;
 
+/** Resolves then, also for who asks when it has fired. */
+export const stopped: Promise<void> = new Promise((resolve) => {
+  stopping.addEventListener('abort', () => resolve());
+});
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 
 // What hawser refuses is said in a line, with what to do, and ends the program; a setting that it cannot take, with status 2.
@@ -87,7 +92,7 @@ export function watchCount(word: string, collection: Pick<Collection, 'count'>):
     };
     tell().catch(() => undefined); // the database is closed, or is being closed
   }, 1_000);
-  stopping.addEventListener('abort', () => clearInterval(timer));
+  void stopped.then(() => clearInterval(timer));
 }
 
 /** Before the end: waits until the peer has everything, but not for ever. What it has not got is sent after the next start. */

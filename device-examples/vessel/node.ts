@@ -87,7 +87,6 @@ const figures = setInterval(() => {
   const { roundTripMs, retransmissions, sentBytes } = statistics;
   report({ type: 'figures', over: target.over, roundTripMs, retransmissions, sentBytes, at: performance.now() });
 }, 500);
-stopping.addEventListener('abort', () => clearInterval(figures));
 onOrder(async (order) => {
   if (order.type === 'go-on') return goOn(order.rate);
   if (order.type === 'pause') return paused.abort();
@@ -128,5 +127,6 @@ async function goOn(rate: number): Promise<void> {
 
 await played;
 await stopped;
+clearInterval(figures);
 await database.close(); // stops the replicator first
 leave();

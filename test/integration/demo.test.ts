@@ -57,7 +57,7 @@ async function leftBehind(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => name.startsWith('hawser'));
 }
 
-describe('the vessel example', { concurrency: false }, () => {
+describe('the vessel example', { concurrency: false, timeout: 300_000 }, () => {
   test('refuses an option that it does not know, with the usage', async (context) => {
     const { ended, lines } = await startDemo(context, '--reading', '5');
     const { status, errors } = await ended;
