@@ -94,6 +94,8 @@ export class PassivePusher {
           continue;
         }
         if (this.#backlog) {
+          await this.#unasked.idle(); // the peer knows nothing of it, and would not wait once it is told that this was all
+          if (channel.isEnded) return;
           this.#backlog = false;
           const properties = { Profile: 'changes', ...collectionProperty(collection) };
           channel.notify({ properties, body: utf8('[]'), urgent: true });
