@@ -1,9 +1,9 @@
 /** The folder for databases, and the file system it is on: of what kind, whether writable, how much room. */
-import { readFileSync } from 'node:fs';
 import { realpath, stat, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { codeOf, ok, problem, said, warning, type Finding } from './finding.js';
 import { mountOf, type Mount } from './mounts.js';
+import { readText } from './text-file.js';
 
 export interface FolderFacts {
   readonly path: string;
@@ -103,14 +103,6 @@ function concernOf(type: string, upperType: string | undefined): { why: string; 
     return { why, remedy: 'Choose a folder on ext4, f2fs or the like.' };
   }
   return undefined;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 function room(bytes: number): string {

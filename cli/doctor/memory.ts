@@ -1,7 +1,7 @@
 /** Memory: what there is, what this process may have of it, and the flags that spare it. */
-import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { ok, warning, type Finding } from './finding.js';
+import { readText } from './text-file.js';
 
 /** In bytes. */
 export interface MemoryFacts {
@@ -52,14 +52,6 @@ export function judgeMemory({ total, available, limit, swap, zram, arenas }: Mem
     return ok('memory', `${found} To spare it, start your program as: ${flags}.`);
   }
   return ok('memory', found);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 function mib(bytes: number): string {

@@ -1,8 +1,9 @@
 /** The serial ports of this machine: which there are, and whether this user may open them now. None is opened. */
-import { accessSync, constants, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { ok, warning, type Finding } from './finding.js';
+import { readText } from './text-file.js';
 
 export interface SerialFacts {
   readonly path: string;
@@ -126,14 +127,6 @@ function list(folder: string): string[] {
 function linkOf(path: string): string {
   try {
     return readlinkSync(path);
-  } catch {
-    return '';
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }

@@ -23,7 +23,7 @@ import type { DatabaseEngine } from './engine.js';
 import { checkPath } from './folder.js';
 import { checkCollection, DEFAULT_NAME, shown } from './names.js';
 import { acquireEngine, destroyFolder } from './open-engines.js';
-import { checkProfile, profileOf, type ProfileName, type ReplicationSizes } from './profile.js';
+import { checkProfile, type ProfileName, type ReplicationSizes } from './profile.js';
 
 export interface DatabaseOptions {
   /** The name peers use in URLs. @default the last part of the path */
@@ -249,7 +249,7 @@ export class Database {
 
   /** @internal What shapes the sessions of its replicators and listeners. */
   get replicationSizes(): ReplicationSizes {
-    return profileOf(this.#engine.options.profile).replication;
+    return this.#engine.profile.replication;
   }
 
   /** @internal Throws `DATABASE_IN_BATCH` where `what` would wait for the batch on this database that it is called from. */

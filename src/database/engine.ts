@@ -24,7 +24,7 @@ import {
 import { Expiration } from './expiration.js';
 import { identities, type Identities } from './identities.js';
 import { DEFAULT_NAME } from './names.js';
-import { profileOf } from './profile.js';
+import { profileOf, type Profile } from './profile.js';
 import { PEER_CHECKPOINT, PeerCheckpoints } from './peer-checkpoints.js';
 import { collectionDeleted, WriteSession, type CommittedChange } from './write-session.js';
 
@@ -48,6 +48,8 @@ export class DatabaseEngine {
   /** Decides what has expired: that of the Database object which opened the folder first. */
   readonly clock: Clock;
   readonly options: EngineSettings;
+  /** What this folder, and whoever replicates it, takes of memory and flash. */
+  readonly profile: Profile;
   readonly events = new Emitter<EngineEvents>();
   /** Identifies this database in its checkpoints; never leaves the device. */
   readonly privateUUID: string;
@@ -105,13 +107,14 @@ export class DatabaseEngine {
     this.blobLeases = new BlobLeases(blobs);
     this.clock = tools.clock;
     this.options = options;
+    this.profile = profileOf(options.profile);
     this.#free = free;
     this.privateUUID = uuids.private;
     this.publicUUID = uuids.public;
     this.#queue = new EditQueue((group) => this.#commit(group), {
       maxGroup: MAX_GROUP,
       maxWaiting: options.maxQueuedWrites,
-      maxWaitingLength: profileOf(options.profile).maxQueuedLength,
+      maxWaitingLength: this.profile.maxQueuedLength,
     });
     this.expiration = new Expiration(this, tools.logger, {
       turn: (work) => this.#queue.turn(work),

@@ -22,7 +22,7 @@ import type { BlobLease } from './blob-leases.js';
 import { isDue } from './expiration.js';
 import { fullName } from './names.js';
 import { PEER_CHECKPOINT, readPeerCheckpoint, type PeerCheckpoint } from './peer-checkpoints.js';
-import { profileOf, type ReplicationSizes } from './profile.js';
+import type { ReplicationSizes } from './profile.js';
 import { ReplicationBlobs } from './replication-blobs.js';
 
 export class ReplicationStore {
@@ -50,7 +50,7 @@ export class ReplicationStore {
 
   /** What shapes its sessions. */
   get sizes(): ReplicationSizes {
-    return profileOf(this.#engine.options.profile).replication;
+    return this.#engine.profile.replication;
   }
 
   /** Identifies the database in its checkpoints. */

@@ -166,7 +166,7 @@ export class ActivePusher {
 
   /** Begins with a document of the feed if it has to be pushed; otherwise it is done. */
   #select(document: StoredDocument, asOf: number): boolean {
-    const { trustedAfter, received, rules, store } = this.#options;
+    const { received, rules, store } = this.#options;
     const { id, sequence } = document;
     this.#ledger.advance(sequence);
     this.#parked.delete(id); // this is newer
@@ -175,7 +175,7 @@ export class ActivePusher {
       this.#wait({ document, asOf });
       return false;
     }
-    const noted = sequence > trustedAfter ? this.#remoteRevision(document) : undefined;
+    const noted = this.#noted(document);
     const isNoted = noted === document.revisionID;
     // A document in conflict is not pushed: its resolution will be a change of its own.
     const isSure = sequence > this.#begunAt || received.has(sequence);
@@ -243,8 +243,9 @@ export class ActivePusher {
     return this.#notes.unwritten(document.id) ?? remoteRevision(document, this.#options.remote);
   }
 
-  #isNoted(document: StoredDocument): boolean {
-    return document.sequence > this.#options.trustedAfter && this.#remoteRevision(document) === document.revisionID;
+  /** The same, where that bookkeeping may be believed. */
+  #noted(document: StoredDocument): string | undefined {
+    return document.sequence > this.#options.trustedAfter ? this.#remoteRevision(document) : undefined;
   }
 
   #settle(document: StoredDocument, outcome: PushOutcome): void {
@@ -264,7 +265,8 @@ export class ActivePusher {
         return this.#finish(document); // not tried again until the document changes
       case 'conflict':
         // It had this one, and has gone on since.
-        if (this.#options.pulled === undefined && this.#isNoted(document)) return this.#finish(document);
+        if (this.#options.pulled === undefined && this.#noted(document) === document.revisionID)
+          return this.#finish(document);
         // The pull brings the other branch. What becomes of it is a change of its own, or `remoteHas` tells of it: the
         // sequence need not stay open for that (5.7.5).
         if (this.#options.pulled === undefined || !this.#parked.add(document))
